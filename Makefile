@@ -1,0 +1,63 @@
+# The everyday commands, thin over tools/setup.sh, meson and pytest. `make help` lists them.
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+# CONFIG=file: what `make run` starts the gateway with; without one, its demonstration.
+CONFIG ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
+NINJA = ninja -C $(BUILD) -j$(JOBS)
+PYTESTS = $(wildcard tests/layers tests/headers tests/install tests/probe tests/integration)
+
+.PHONY: all help setup run test unit check lint format format-check bench stress install clean
+
+all: setup $(BUILD)/build.ninja ## build the library, the gateway and the examples into build/ (what is missing is installed)
+	@$(NINJA)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+setup:
+	@tools/setup.sh run
+
+$(BUILD)/build.ninja: | setup
+	@meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null || { tail -n 30 $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+	@echo $(PREFIX) >$(BUILD)/.prefix
+
+run: setup $(BUILD)/build.ninja ## start the gateway's demonstration (CONFIG=file: the gateway with that file)
+	@$(NINJA) --quiet cygnet
+	@exec $(BUILD)/cygnet $(if $(CONFIG),gateway --config $(CONFIG),demo)
+
+test: unit ## all tests: unit, then layers, headers, install and integration with real peers
+	@CYGNET_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider --junitxml=$(BUILD)/pytest.xml $(PYTESTS)
+
+unit: ## the unit tests alone
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@test -e $(BUILD)/.tests || meson configure $(BUILD) -Dtests=enabled >/dev/null
+	@touch $(BUILD)/.tests
+	@$(NINJA) --quiet
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
+
+check: ## what CI runs beyond the tests: both compilers, sanitizers, fuzzing, fallbacks, lint, layout
+	@.ci/run --checks-only
+
+lint: ## lint alone
+	@tools/lint.sh
+
+format: ## lay out every C file as .clang-format says
+	@tools/setup.sh check
+	@git ls-files '*.c' '*.h' | xargs clang-format -i --style=file
+
+format-check: ## list C files that `make format` would change
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror --style=file
+
+install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc and binary under PREFIX (/usr/local), inside DESTDIR
+	@test "$$(cat $(BUILD)/.prefix)" = "$(PREFIX)" || meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
+	@echo $(PREFIX) >$(BUILD)/.prefix
+	@$(NINJA) --quiet
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
+
+clean: ## remove what was built
+	@rm -rf build build-asan build-tsan build-clang build-fuzz
