@@ -4,12 +4,14 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # CONFIG=file: what `make run` starts the gateway with; without one, its demonstration.
 CONFIG ?=
+# Further options for `meson setup`, as -Dwerror=true.
+MESON_OPTIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 NINJA = ninja -C $(BUILD) -j$(JOBS)
 PYTESTS = $(wildcard tests/layers tests/headers tests/install tests/probe tests/integration)
 
-.PHONY: all help setup run test unit check lint format format-check bench stress install clean
+.PHONY: all help setup run test unit tests-built check lint format format-check bench stress install clean
 
 all: setup $(BUILD)/build.ninja ## build the library, the gateway and the examples into build/ (what is missing is installed)
 	@$(NINJA)
@@ -21,23 +23,28 @@ setup:
 	@tools/setup.sh run
 
 $(BUILD)/build.ninja: | setup
-	@meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null || { tail -n 30 $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+	@meson setup $(BUILD) --prefix=$(PREFIX) $(MESON_OPTIONS) >/dev/null || { tail -n 30 $(BUILD)/meson-logs/meson-log.txt; exit 1; }
 	@echo $(PREFIX) >$(BUILD)/.prefix
 
 run: setup $(BUILD)/build.ninja ## start the gateway's demonstration (CONFIG=file: the gateway with that file)
 	@$(NINJA) --quiet cygnet
 	@exec $(BUILD)/cygnet $(if $(CONFIG),gateway --config $(CONFIG),demo)
 
-test: unit ## all tests: unit, then layers, headers, install and integration with real peers
-	@CYGNET_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider --junitxml=$(BUILD)/pytest.xml $(PYTESTS)
+test: tests-built ## all tests: unit, then layers, headers, install and integration with real peers
+	@status=0; \
+	meson test -C $(BUILD) --no-rebuild --print-errorlogs || status=1; \
+	CYGNET_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider --junitxml=$(BUILD)/pytest.xml $(PYTESTS) || status=1; \
+	exit $$status
 
-unit: ## the unit tests alone
+unit: tests-built ## the unit tests alone
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
+
+tests-built:
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@test -e $(BUILD)/.tests || meson configure $(BUILD) -Dtests=enabled >/dev/null
 	@touch $(BUILD)/.tests
 	@$(NINJA) --quiet
-	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
 
 check: ## what CI runs beyond the tests: both compilers, sanitizers, fuzzing, fallbacks, lint, layout
 	@.ci/run --checks-only
