@@ -1,0 +1,153 @@
+/* http_field.c: names to ids, codes to texts. A name's length leaves four candidates at most, so an id costs about one comparison.
+ * The table is in the order of the lengths; a test holds it equal to the enum.
+ */
+#include <cygnet/http_field.h>
+
+struct known {
+    const char *lower;
+    uint8_t n;
+    uint8_t id;
+};
+
+#define NAME(text, id) \
+    { text, sizeof(text) - 1, CYG_HTTP_##id }
+
+static const struct known known[] = {
+    NAME("te", TE),
+    NAME("via", VIA),
+    NAME("host", HOST),
+    NAME("date", DATE),
+    NAME("cookie", COOKIE),
+    NAME("expect", EXPECT),
+    NAME("server", SERVER),
+    NAME("upgrade", UPGRADE),
+    NAME("trailer", TRAILER),
+    NAME("forwarded", FORWARDED),
+    NAME("connection", CONNECTION),
+    NAME("user-agent", USER_AGENT),
+    NAME("keep-alive", KEEP_ALIVE),
+    NAME("tracestate", TRACESTATE),
+    NAME("traceparent", TRACEPARENT),
+    NAME("content-type", CONTENT_TYPE),
+    NAME("x-request-id", X_REQUEST_ID),
+    NAME("max-forwards", MAX_FORWARDS),
+    NAME("authorization", AUTHORIZATION),
+    NAME("content-length", CONTENT_LENGTH),
+    NAME("x-forwarded-for", X_FORWARDED_FOR),
+    NAME("x-forwarded-host", X_FORWARDED_HOST),
+    NAME("proxy-connection", PROXY_CONNECTION),
+    NAME("x-forwarded-proto", X_FORWARDED_PROTO),
+    NAME("transfer-encoding", TRANSFER_ENCODING),
+    NAME("proxy-authenticate", PROXY_AUTHENTICATE),
+    NAME("proxy-authorization", PROXY_AUTHORIZATION),
+};
+
+enum { LONGEST = 19, KNOWN = sizeof known / sizeof known[0] };
+
+/* Where the names of a length begin in the table; they end where those of the next begin. */
+static const uint8_t first_of[LONGEST + 2] = {0,  0,  0,  1,  2,  4,  4,  7,  9,  9,    10,
+                                              14, 15, 18, 19, 20, 21, 23, 25, 26, KNOWN};
+
+/* Eight (four) bytes of a name against the same of a known one, which has only small letters and '-': a capital is its letter
+ * without bit 0x20, and that bit is the one above it, 0x40, moved down; the '-' has none and is asked for exactly. */
+static inline uint64_t differ8(const char *name, const char *lower) {
+    uint64_t x, want;
+    memcpy(&x, name, 8);
+    memcpy(&want, lower, 8);
+    return (x | (want >> 1 & 0x2020202020202020)) ^ want;
+}
+
+static inline uint32_t differ4(const char *name, const char *lower) {
+    uint32_t x, want;
+    memcpy(&x, name, 4);
+    memcpy(&want, lower, 4);
+    return (x | (want >> 1 & 0x20202020)) ^ want;
+}
+
+/* Both hold n bytes, 2 to 24; the last load overlaps the one before it. */
+static inline bool same(const char *name, const char *lower, size_t n) {
+    if (n >= 8) {
+        uint64_t differ = differ8(name, lower) | differ8(name + n - 8, lower + n - 8);
+        if (n > 16) differ |= differ8(name + 8, lower + 8);
+        return differ == 0;
+    }
+    if (n >= 4) return (differ4(name, lower) | differ4(name + n - 4, lower + n - 4)) == 0;
+    return cyg_str_eq_nocase((cyg_str){name, n}, (cyg_str){lower, n});
+}
+
+uint32_t cyg_http_field_id_of(cyg_str name) {
+    if (name.n > LONGEST || name.n < 2) return CYG_HTTP_OTHER;
+    char c = (char)(name.p[0] | 0x20);
+    for (const struct known *k = known + first_of[name.n], *end = known + first_of[name.n + 1]; k < end; k++)
+        if (k->lower[0] == c && same(name.p, k->lower, name.n)) return k->id;
+    return CYG_HTTP_OTHER;
+}
+
+/* The IANA registry as of 2025; 306 and 418 are registered as unused. */
+const char *cyg_http_status_text(int status) {
+    static const char *const informational[] = {"Continue", "Switching Protocols", "Processing", "Early Hints",
+                                                "Upload Resumption Supported"};
+    static const char *const successful[] = {"OK",
+                                             "Created",
+                                             "Accepted",
+                                             "Non-Authoritative Information",
+                                             "No Content",
+                                             "Reset Content",
+                                             "Partial Content",
+                                             "Multi-Status",
+                                             "Already Reported",
+                                             [26] = "IM Used"};
+    static const char *const redirection[] = {
+        "Multiple Choices",         "Moved Permanently", "Found", "See Other", "Not Modified", "Use Proxy",
+        [7] = "Temporary Redirect", "Permanent Redirect"};
+    static const char *const client_error[] = {"Bad Request",
+                                               "Unauthorized",
+                                               "Payment Required",
+                                               "Forbidden",
+                                               "Not Found",
+                                               "Method Not Allowed",
+                                               "Not Acceptable",
+                                               "Proxy Authentication Required",
+                                               "Request Timeout",
+                                               "Conflict",
+                                               "Gone",
+                                               "Length Required",
+                                               "Precondition Failed",
+                                               "Content Too Large",
+                                               "URI Too Long",
+                                               "Unsupported Media Type",
+                                               "Range Not Satisfiable",
+                                               "Expectation Failed",
+                                               [21] = "Misdirected Request",
+                                               "Unprocessable Content",
+                                               "Locked",
+                                               "Failed Dependency",
+                                               "Too Early",
+                                               "Upgrade Required",
+                                               [28] = "Precondition Required",
+                                               "Too Many Requests",
+                                               [31] = "Request Header Fields Too Large",
+                                               [51] = "Unavailable For Legal Reasons"};
+    static const char *const server_error[] = {"Internal Server Error",
+                                               "Not Implemented",
+                                               "Bad Gateway",
+                                               "Service Unavailable",
+                                               "Gateway Timeout",
+                                               "HTTP Version Not Supported",
+                                               "Variant Also Negotiates",
+                                               "Insufficient Storage",
+                                               "Loop Detected",
+                                               [10] = "Not Extended",
+                                               "Network Authentication Required"};
+#define CLASS(list) \
+    { list, sizeof list / sizeof list[0] }
+    static const struct {
+        const char *const *texts;
+        int n;
+    } classes[] = {CLASS(informational), CLASS(successful), CLASS(redirection), CLASS(client_error), CLASS(server_error)};
+#undef CLASS
+    if (status < 100 || status > 599) return "";
+    int code = status % 100;
+    const char *text = code < classes[status / 100 - 1].n ? classes[status / 100 - 1].texts[code] : NULL;
+    return text ? text : "";
+}
