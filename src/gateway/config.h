@@ -45,7 +45,7 @@ struct cyg_gw_match {
 struct cyg_gw_cluster;
 
 struct cyg_gw_route {
-    cyg_str name; /* unique in its listener */
+    cyg_str name;    /* unique in its listener */
     size_t position; /* in the document's list, from 0 */
     struct cyg_gw_match match;
     const struct cyg_gw_cluster *cluster; /* never NULL; its index is cluster->index */
@@ -62,8 +62,11 @@ struct cyg_gw_limits { /* as in cyg_http_server_opts */
     size_t max_connections;
 };
 
+enum cyg_gw_protocol { CYG_GW_HTTP };
+
 struct cyg_gw_listener {
-    cyg_str name;        /* unique */
+    cyg_str name; /* unique */
+    enum cyg_gw_protocol protocol;
     cyg_str address;     /* as written: ":8080", "unix:/run/cygnet.sock" */
     const char *network; /* "tcp" or "unix", and */
     const char *bind;    /* ":8080", "/run/cygnet.sock": what cyg_listen wants */
@@ -108,7 +111,7 @@ struct cyg_gw_config {
     const struct cyg_gw_listener *listeners;
     size_t nlisteners; /* at least 1 */
     const struct cyg_gw_cluster *clusters;
-    size_t nclusters; /* at least 1 */
+    size_t nclusters;           /* at least 1 */
     size_t nroutes, nendpoints; /* of all listeners, of all clusters */
     struct {
         bool off;
@@ -117,8 +120,8 @@ struct cyg_gw_config {
         cyg_duration flush_interval;
     } access_log;
     struct {
-        bool on;         /* the document has an admin section */
-        cyg_str address; /* as written */
+        bool on;                    /* the document has an admin section */
+        cyg_str address;            /* as written */
         const char *network, *bind; /* as in a listener */
         cyg_addr addr;
     } admin;
