@@ -1,0 +1,1 @@
+"""The servers that Cygnet is measured beside: their programs and their configurations."""
