@@ -203,6 +203,7 @@ def _measure(bench, options):
 
 
 def _append(name, record):
+    record = {**record, "left_out": [text.partition(" (")[0] for text in record["left_out"]]}  # the reasons name local paths
     directory = os.path.join(tools.HERE, "results")
     os.makedirs(directory, exist_ok=True)
     with open(os.path.join(directory, name + ".jsonl"), "a") as f:

@@ -46,7 +46,7 @@ def build_c(source, libraries=(), header=None):
         probe = subprocess.run([compiler, "-E", "-include", header, "-x", "c", "/dev/null"], capture_output=True)
         if probe.returncode != 0:
             raise BenchError(f"{header} is missing: apt-get install {PACKAGES[header]}")
-    _run([compiler, *C_FLAGS, "-D_GNU_SOURCE", "-o", binary, path, *libraries])
+    _run([compiler, *C_FLAGS, "-o", binary, path, *libraries])
     return binary
 
 

@@ -2,6 +2,7 @@
  * thread. It reads top to bottom as a Cygnet handler does, without parsing HTTP, so it shows what coroutines alone cost above
  * the floor. It waits with epoll where the library was built with it; Debian's was not, so there with poll, whose cost grows
  * with the connections but is shared by all that are ready when the server is busy. usage: st_hello PORT */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <st.h>
