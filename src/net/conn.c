@@ -1,0 +1,352 @@
+/* conn.c: connections. Reading tries, then waits; after a short read on a byte stream the socket is known to be empty until
+ * the poller sees another event, so the next read waits at once and saves the try that would say EAGAIN. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "net/internal.h"
+
+#define SLAB 64
+#define IOV_MAX_ 1024
+
+static uint32_t slab_lock;
+static struct conn *free_conns; /* guarded by slab_lock */
+static struct slab {
+    struct slab *next;
+    struct conn conns[SLAB];
+} *slabs; /* guarded by slab_lock; kept so that leak checkers see what is alive */
+
+static struct conn *conn_alloc(void) {
+    cyg_spin_lock(&slab_lock);
+    if (!free_conns) {
+        struct slab *s = calloc(1, sizeof *s);
+        if (s) {
+            s->next = slabs;
+            slabs = s;
+            for (int i = SLAB - 1; i >= 0; i--) {
+                s->conns[i].next_free = free_conns;
+                free_conns = &s->conns[i];
+            }
+        }
+    }
+    struct conn *c = free_conns;
+    if (c) free_conns = c->next_free;
+    cyg_spin_unlock(&slab_lock);
+    return c;
+}
+
+static void conn_free(struct conn *c) {
+    c->magic = 0;
+    cyg_spin_lock(&slab_lock);
+    c->next_free = free_conns;
+    free_conns = c;
+    cyg_spin_unlock(&slab_lock);
+}
+
+static struct conn *own(cyg_stream *s) {
+    struct conn *c = (struct conn *)s;
+    if (__builtin_expect(c->magic != CONN_MAGIC, 0)) cyg_fatal("use of a connection that has been freed, at %p", (void *)c);
+    return c;
+}
+
+/* Ours, or NULL for a stream of somebody else. */
+static struct conn *ours(cyg_conn *s) { return s->ops == &cyg_tcp_ops || s->ops == &cyg_unix_ops ? own(s) : NULL; }
+
+int conn_new(int fd, bool is_unix, struct conn **out) {
+    struct conn *c = conn_alloc();
+    if (!c) {
+        close(fd);
+        return CYG_ENOMEM;
+    }
+    c->stream.ops = is_unix ? &cyg_unix_ops : &cyg_tcp_ops;
+    c->magic = CONN_MAGIC;
+    atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
+    c->fd = fd;
+    c->peer_family = CYG_AF_NONE;
+    c->drained = true; /* what is there already makes an event when the descriptor is registered */
+    c->drained_at = atomic_load_explicit(&c->pd.read_events, memory_order_relaxed);
+    memset(&c->lock, 0, sizeof c->lock);
+    int err = cygrt_pd_register(&c->pd, fd, false);
+    if (err < 0) {
+        close(fd);
+        conn_free(c);
+        return err == -ENOMEM || err == -ENOSPC ? cygrt_fail(CYG_ENOMEM, "epoll: %s", cyg_strerror(err)) : err;
+    }
+    *out = c;
+    return 0;
+}
+
+void conn_set_peer(struct conn *c, const cyg_addr *a) {
+    c->peer_family = a->family;
+    c->peer_port = a->port;
+    c->peer_scope = a->scope;
+    memcpy(c->peer_ip, a->ip, sizeof c->peer_ip);
+}
+
+/* The last user has left a closed descriptor. */
+static void conn_finish(struct conn *c) {
+    cygrt_pd_unregister(&c->pd, false);
+    close(c->fd);
+    cyg_conn_release(&c->stream); /* the descriptor's own reference, taken by close */
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------ */
+
+static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
+    struct cygrt_pd *pd = &c->pd;
+    int err;
+    if (atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed) && (err = cygrt_pd_check(pd, CYGRT_READ)))
+        return err;
+    for (;;) {
+        uint32_t events = atomic_load_explicit(&pd->read_events, memory_order_acquire);
+        if (c->drained && c->drained_at == events) {
+            if ((err = cygrt_pd_wait(pd, CYGRT_READ))) return err;
+            continue;
+        }
+        ssize_t r = recv(c->fd, p, n, flags);
+        if (r > 0) {
+            /* Not after the peer's end was seen: then no further event would come. */
+            c->drained = !flags && (size_t)r < n && !atomic_load_explicit(&pd->ended, memory_order_acquire);
+            c->drained_at = events;
+            return r;
+        }
+        if (r == 0) return CYG_EOF;
+        int e = errno;
+        if (e == EINTR) continue;
+        if (e != EAGAIN) return -e;
+        c->drained = true;
+        c->drained_at = events;
+    }
+}
+
+static ssize_t conn_read(cyg_stream *s, void *p, size_t n) {
+    struct conn *c = own(s);
+    int err = fdlock_acquire(&c->lock, FD_READ);
+    if (err) return err;
+    ssize_t r = n ? read_some(c, p, n, 0) : 0;
+    if (fdlock_release(&c->lock, FD_READ)) conn_finish(c);
+    return r;
+}
+
+static ssize_t conn_peek(cyg_stream *s, void *p, size_t n) {
+    struct conn *c = own(s);
+    int err = fdlock_acquire(&c->lock, FD_READ);
+    if (err) return err;
+    ssize_t r = n ? read_some(c, p, n, MSG_PEEK) : 0;
+    if (fdlock_release(&c->lock, FD_READ)) conn_finish(c);
+    return r;
+}
+
+int cyg_conn_wait_readable(cyg_conn *s) {
+    char byte;
+    ssize_t r = s->ops->peek ? s->ops->peek(s, &byte, 1) : (ssize_t)CYG_ENOTSUP;
+    return r >= 0 || r == CYG_EOF || r > -1000 ? 0 : (int)r; /* the peer's error is something to be read, too */
+}
+
+/* ---- writing -------------------------------------------------------------------------------------------------------------- */
+
+/* Parks until the socket takes more. A read of this connection must not rely on an earlier short read afterwards. */
+static int wait_writable(struct conn *c) { return cygrt_pd_wait(&c->pd, CYGRT_WRITE); }
+
+static ssize_t write_all(struct conn *c, const char *p, size_t n) {
+    size_t at = 0;
+    int err;
+    while (at < n) {
+        ssize_t w = send(c->fd, p + at, n - at, MSG_NOSIGNAL);
+        if (w >= 0) {
+            at += (size_t)w;
+            continue;
+        }
+        int e = errno;
+        if (e == EINTR) continue;
+        if (e != EAGAIN) return -e;
+        if ((err = wait_writable(c))) return err;
+    }
+    return (ssize_t)n;
+}
+
+static ssize_t conn_write(cyg_stream *s, const void *p, size_t n) {
+    struct conn *c = own(s);
+    int err = fdlock_acquire(&c->lock, FD_WRITE);
+    if (err) return err;
+    ssize_t r = 0;
+    if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed)) r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
+    if (!r) r = write_all(c, p, n);
+    if (fdlock_release(&c->lock, FD_WRITE)) conn_finish(c);
+    return r;
+}
+
+static ssize_t writev_all(struct conn *c, const struct iovec *iov, int n) {
+    struct iovec part[64]; /* what is left of the next buffers, in windows of 64 */
+    size_t skip = 0, total = 0;
+    int at = 0, err;
+    while (at < n) {
+        int k = n - at < 64 ? n - at : 64;
+        memcpy(part, iov + at, sizeof *part * (size_t)k);
+        part[0].iov_base = (char *)part[0].iov_base + skip;
+        part[0].iov_len -= skip;
+        struct msghdr msg = {.msg_iov = part, .msg_iovlen = (size_t)k};
+        ssize_t w = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+        if (w < 0) {
+            int e = errno;
+            if (e == EINTR) continue;
+            if (e != EAGAIN) return -e;
+            if ((err = wait_writable(c))) return err;
+            continue;
+        }
+        total += (size_t)w;
+        size_t gone = skip + (size_t)w;
+        while (at < n && gone >= iov[at].iov_len) gone -= iov[at++].iov_len;
+        skip = gone;
+    }
+    return (ssize_t)total;
+}
+
+static ssize_t conn_writev(cyg_stream *s, const struct iovec *iov, int n) {
+    struct conn *c = own(s);
+    int err = fdlock_acquire(&c->lock, FD_WRITE);
+    if (err) return err;
+    ssize_t r = 0;
+    if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed)) r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
+    if (!r) r = writev_all(c, iov, n);
+    if (fdlock_release(&c->lock, FD_WRITE)) conn_finish(c);
+    return r;
+}
+
+/* ---- ending, deadlines, the rest -------------------------------------------------------------------------------------------- */
+
+static int conn_close(cyg_stream *s) {
+    struct conn *c = own(s);
+    int err = fdlock_close(&c->lock);
+    if (err == 0) {
+        cyg_conn_acquire(s); /* for the descriptor, until its last user has left */
+        cygrt_pd_evict(&c->pd);
+        if (fdlock_unuse(&c->lock)) conn_finish(c);
+    }
+    cyg_conn_release(s);
+    return err;
+}
+
+static int conn_close_write(cyg_stream *s) {
+    struct conn *c = own(s);
+    int err = fdlock_use(&c->lock);
+    if (err) return err;
+    if (shutdown(c->fd, SHUT_WR) < 0) err = -errno;
+    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    return err;
+}
+
+static int conn_set_deadline(cyg_stream *s, int what, cyg_time t) {
+    struct conn *c = own(s);
+    int err = fdlock_use(&c->lock);
+    if (err) return err;
+    if (what & CYG_DEADLINE_READ) cygrt_pd_set_deadline(&c->pd, CYGRT_READ, t);
+    if (what & CYG_DEADLINE_WRITE) cygrt_pd_set_deadline(&c->pd, CYGRT_WRITE, t);
+    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    return 0;
+}
+
+static int conn_descriptor(cyg_stream *s) { return own(s)->fd; }
+
+#define CONN_OPS(name)                                                                                                  \
+    {                                                                                                                   \
+        .kind = name, .read = conn_read, .write = conn_write, .writev = conn_writev, .close = conn_close,               \
+        .close_write = conn_close_write, .set_deadline = conn_set_deadline, .descriptor = conn_descriptor, .peek = conn_peek \
+    }
+const cyg_stream_ops cyg_tcp_ops = CONN_OPS("tcp");
+const cyg_stream_ops cyg_unix_ops = CONN_OPS("unix");
+
+cyg_conn *cyg_conn_acquire(cyg_conn *s) {
+    struct conn *c = ours(s);
+    if (c) atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void cyg_conn_release(cyg_conn *s) {
+    struct conn *c = ours(s);
+    if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
+    if (fdlock_close(&c->lock) == 0) { /* nobody holds it any more and nobody closed it */
+        atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
+        cygrt_pd_evict(&c->pd);
+        if (fdlock_unuse(&c->lock)) conn_finish(c);
+        return;
+    }
+    conn_free(c);
+}
+
+int cyg_conn_from_fd(int fd, cyg_conn **out) {
+    int domain = 0, fl = fcntl(fd, F_GETFL);
+    socklen_t n = sizeof domain;
+    if (fl < 0 || fcntl(fd, F_SETFL, fl | O_NONBLOCK) < 0 || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) < 0) {
+        int e = errno;
+        close(fd);
+        return -e;
+    }
+    struct conn *c;
+    int err = conn_new(fd, domain == AF_UNIX, &c);
+    if (err == 0) *out = &c->stream;
+    return err;
+}
+
+static int get_addr(cyg_conn *s, int (*get)(int, struct sockaddr *, socklen_t *), cyg_addr *out) {
+    struct conn *c = ours(s);
+    if (!c) return CYG_ENOTSUP;
+    int err = fdlock_use(&c->lock);
+    if (err) return err;
+    union sockaddr_any sa;
+    socklen_t n = sizeof sa;
+    if (get(c->fd, &sa.sa, &n) < 0)
+        err = -errno;
+    else
+        addr_from_sockaddr(&sa, n, out);
+    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    return err;
+}
+
+static int sock_name(int fd, struct sockaddr *sa, socklen_t *n) { return getsockname(fd, sa, n); }
+static int peer_name(int fd, struct sockaddr *sa, socklen_t *n) { return getpeername(fd, sa, n); }
+
+int cyg_conn_local_addr(cyg_conn *s, cyg_addr *out) { return get_addr(s, sock_name, out); }
+
+int cyg_conn_peer_addr(cyg_conn *s, cyg_addr *out) {
+    struct conn *c = ours(s);
+    if (!c || c->peer_family == CYG_AF_NONE) return get_addr(s, peer_name, out);
+    *out = (cyg_addr){.family = c->peer_family, .port = c->peer_port, .scope = c->peer_scope};
+    memcpy(out->ip, c->peer_ip, sizeof out->ip);
+    return 0;
+}
+
+int cyg_conn_on_readable(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
+    struct conn *c = ours(s);
+    if (!c) return CYG_ENOTSUP;
+    /* After a short read an event that was counted before it is stale: drop it, or fn would start for nothing. */
+    if (c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire)) {
+        uintptr_t ready = CYGRT_PD_READY;
+        atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
+        if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
+            atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);
+    } else {
+        atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY); /* the last read was not short: there may be more */
+    }
+    return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+bool cyg_conn_cancel_readable(cyg_conn *s) {
+    struct conn *c = ours(s);
+    return c && cygrt_pd_cancel_record(&c->pd);
+}
+
+int cyg_conn_reset_on_close(cyg_conn *s) {
+    struct conn *c = ours(s);
+    if (!c) return CYG_ENOTSUP;
+    int err = fdlock_use(&c->lock);
+    if (err) return err;
+    struct linger l = {.l_onoff = 1, .l_linger = 0};
+    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &l, sizeof l) < 0) err = -errno;
+    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    return err;
+}

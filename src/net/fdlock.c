@@ -1,0 +1,84 @@
+/* fdlock.c: see internal.h. The word: bit 0 closed, bit 1 + side locked, 20 bits of users, 20 bits of waiters per side. */
+#include "net/internal.h"
+
+#include "base/fatal.h"
+#include "base/spin.h"
+
+#define CLOSED 1ull
+#define LOCKED(side) (2ull << (side))
+#define USER (1ull << 3)
+#define USERS (((1ull << 20) - 1) << 3)
+#define WAITER(side) (1ull << (23 + 20 * (side)))
+#define WAITERS(side) (((1ull << 20) - 1) << (23 + 20 * (side)))
+
+static void sleep_for_side(struct fdlock *l, enum fd_side side) {
+    struct cyg_waiter w = {.g = cyg_need_goroutine("a call on a connection")};
+    cyg_spin_lock(&l->qlock);
+    if (l->passes[side]) {
+        l->passes[side]--;
+        cyg_spin_unlock(&l->qlock);
+        return;
+    }
+    waitq_push(&l->queue[side], &w);
+    (void)cyg_waitq_wait(&l->queue[side], &l->qlock, &w, CYGRT_R_FDMUTEX, l, 0, false);
+}
+
+static void wake_side(struct fdlock *l, enum fd_side side) {
+    cyg_spin_lock(&l->qlock);
+    struct g *g = waitq_grant(&l->queue[side]);
+    if (!g) l->passes[side]++;
+    cyg_spin_unlock(&l->qlock);
+    if (g) cygrt_unpark(g);
+}
+
+int fdlock_acquire(struct fdlock *l, enum fd_side side) {
+    uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
+    for (;;) {
+        if (old & CLOSED) return CYG_ECLOSED;
+        bool take = !(old & LOCKED(side));
+        uint64_t now = take ? (old | LOCKED(side)) + USER : old + WAITER(side);
+        if (take && (old & USERS) == USERS) cyg_fatal("too many goroutines use one connection");
+        if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acquire, memory_order_relaxed)) continue;
+        if (take) return 0;
+        sleep_for_side(l, side);
+        old = atomic_load_explicit(&l->word, memory_order_relaxed);
+    }
+}
+
+bool fdlock_release(struct fdlock *l, enum fd_side side) {
+    uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
+    for (;;) {
+        CYG_ASSERT((old & LOCKED(side)) && (old & USERS));
+        uint64_t now = (old & ~LOCKED(side)) - USER;
+        bool wake = (old & WAITERS(side)) != 0;
+        if (wake) now -= WAITER(side);
+        if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acq_rel, memory_order_relaxed)) continue;
+        if (wake) wake_side(l, side);
+        return (now & (CLOSED | USERS)) == CLOSED;
+    }
+}
+
+int fdlock_use(struct fdlock *l) {
+    uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
+    for (;;) {
+        if (old & CLOSED) return CYG_ECLOSED;
+        if (atomic_compare_exchange_weak_explicit(&l->word, &old, old + USER, memory_order_acquire, memory_order_relaxed))
+            return 0;
+    }
+}
+
+bool fdlock_unuse(struct fdlock *l) {
+    uint64_t now = atomic_fetch_sub_explicit(&l->word, USER, memory_order_acq_rel) - USER;
+    return (now & (CLOSED | USERS)) == CLOSED;
+}
+
+int fdlock_close(struct fdlock *l) {
+    uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed), now;
+    do {
+        if (old & CLOSED) return CYG_ECLOSED;
+        now = ((old | CLOSED) + USER) & ~(WAITERS(FD_READ) | WAITERS(FD_WRITE));
+    } while (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acq_rel, memory_order_relaxed));
+    for (int side = 0; side < 2; side++)
+        for (uint64_t n = (old & WAITERS(side)) >> (23 + 20 * side); n > 0; n--) wake_side(l, (enum fd_side)side);
+    return 0;
+}

@@ -1,0 +1,231 @@
+/* listen.c: listening sockets. Each is registered with every P's poller, of which the kernel wakes one (EPOLLEXCLUSIVE). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "net/internal.h"
+
+#define LISTENER_MAGIC 0x4c697374u
+#define PAUSE_MIN (10 * CYG_MILLISECOND)
+#define PAUSE_MAX (1 * CYG_SECOND)
+
+struct cyg_listener {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    int fd;
+    bool is_unix;
+    bool unlink_path;
+    cyg_addr addr;
+    struct fdlock lock;
+    struct cygrt_pd *pd; /* never freed: a late event may name it */
+    _Atomic uint64_t accepted, calls, events, pauses;
+};
+
+/* Poll descriptors of closed listeners, to be used again. */
+static uint32_t pool_lock;
+static struct free_pd {
+    struct cygrt_pd pd; /* first */
+    struct free_pd *next;
+} *free_pds;
+
+static struct cygrt_pd *get_pd(void) {
+    cyg_spin_lock(&pool_lock);
+    struct free_pd *f = free_pds;
+    if (f) free_pds = f->next;
+    cyg_spin_unlock(&pool_lock);
+    return f ? &f->pd : cyg_xcalloc(1, sizeof *f);
+}
+
+static void put_pd(struct cygrt_pd *pd) {
+    struct free_pd *f = (struct free_pd *)pd;
+    cyg_spin_lock(&pool_lock);
+    f->next = free_pds;
+    free_pds = f;
+    cyg_spin_unlock(&pool_lock);
+}
+
+/* A socket file that nobody listens on is left over; one that answers is in use. */
+static void remove_stale_path(const cyg_addr *a) {
+    struct stat st;
+    if (a->path[0] == '@' || lstat(a->path, &st) != 0 || !S_ISSOCK(st.st_mode)) return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    union sockaddr_any sa;
+    socklen_t n = addr_to_sockaddr(a, &sa);
+    if (fd >= 0 && connect(fd, &sa.sa, n) < 0 && errno == ECONNREFUSED) unlink(a->path);
+    if (fd >= 0) close(fd);
+}
+
+static int open_socket(const cyg_addr *a, const cyg_listen_opts *o) {
+    int fd = addr_socket(a), on = 1;
+    if (fd < 0) return fd;
+    if (!o->no_reuse_address && a->family != CYG_AF_UNIX) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (o->reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (a->family == CYG_AF_UNIX) remove_stale_path(a);
+    union sockaddr_any sa;
+    socklen_t n = addr_to_sockaddr(a, &sa);
+    int err = 0;
+    if (bind(fd, &sa.sa, n) < 0)
+        err = -errno;
+    else if (a->family == CYG_AF_UNIX && o->unix_mode && a->path[0] != '@' && chmod(a->path, o->unix_mode) < 0)
+        err = -errno;
+    else if (listen(fd, o->backlog > 0 ? o->backlog : 4096) < 0)
+        err = -errno;
+    if (err == 0) return fd;
+    close(fd);
+    return err;
+}
+
+int cyg_listen(const char *network, const char *address, const cyg_listen_opts *opts, cyg_listener **out) {
+    cyg_listen_opts o = opts ? *opts : (cyg_listen_opts){0};
+    cyg_addr a;
+    int err = cyg_addr_parse(network, address, &a);
+    if (err < 0) return err;
+    int fd = open_socket(&a, &o);
+    if (fd == -EAFNOSUPPORT && a.family == CYG_AF_IPV6 && address[0] == ':') { /* ":80" on a machine without IPv6 */
+        a.family = CYG_AF_IPV4;
+        fd = open_socket(&a, &o);
+    }
+    if (fd < 0) return cygrt_fail(fd, "listen %s %s: %s", addr_network(&a), address, cyg_strerror(fd));
+    struct cyg_listener *l = cyg_xcalloc(1, sizeof *l);
+    l->magic = LISTENER_MAGIC;
+    atomic_store(&l->refs, 1);
+    l->fd = fd;
+    l->is_unix = a.family == CYG_AF_UNIX;
+    l->unlink_path = l->is_unix && a.path[0] != '@';
+    l->addr = a;
+    union sockaddr_any sa;
+    socklen_t n = sizeof sa;
+    if (!l->is_unix && getsockname(fd, &sa.sa, &n) == 0) addr_from_sockaddr(&sa, n, &l->addr);
+    l->pd = get_pd();
+    if ((err = cygrt_pd_register(l->pd, fd, true)) < 0) {
+        put_pd(l->pd);
+        close(fd);
+        free(l);
+        return cygrt_fail(err, "listen %s: epoll: %s", address, cyg_strerror(err));
+    }
+    *out = l;
+    return 0;
+}
+
+static void finish(struct cyg_listener *l) {
+    cygrt_pd_unregister(l->pd, false);
+    close(l->fd);
+    put_pd(l->pd);
+    cyg_listener_release(l);
+}
+
+static int pause_accepting(struct cyg_listener *l, cyg_duration *pause) {
+    atomic_fetch_add_explicit(&l->pauses, 1, memory_order_relaxed);
+    cyg_duration d = *pause;
+    *pause = d * 2 < PAUSE_MAX ? d * 2 : PAUSE_MAX;
+    for (; d > 0; d -= PAUSE_MIN) { /* in short pieces: a close must not wait for the pause */
+        int err = cyg_sleep(PAUSE_MIN);
+        if (err || (err = cygrt_pd_check(l->pd, CYGRT_READ))) return err;
+    }
+    return 0;
+}
+
+static int accept_one(struct cyg_listener *l, union sockaddr_any *sa, socklen_t *n) {
+    cyg_duration pause = PAUSE_MIN;
+    for (;;) {
+        int err = cygrt_pd_check(l->pd, CYGRT_READ);
+        if (err) return err;
+        *n = sizeof *sa;
+        int fd = accept4(l->fd, &sa->sa, n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int e = fd < 0 ? errno : 0;
+        atomic_fetch_add_explicit(&l->calls, 1, memory_order_relaxed);
+        if (fd >= 0) return fd;
+        switch (e) {
+        case EAGAIN:
+            if ((err = cygrt_pd_wait(l->pd, CYGRT_READ))) return err;
+            atomic_fetch_add_explicit(&l->events, 1, memory_order_relaxed);
+            break;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            if ((err = pause_accepting(l, &pause))) return err;
+            break;
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+        case EPERM: /* a firewall rule */
+        case ENETDOWN:
+        case EHOSTDOWN:
+        case ENONET:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+        case ENOPROTOOPT: break; /* that connection died in the queue: accept(2) */
+        default: return -e;
+        }
+    }
+}
+
+int cyg_accept(cyg_listener *l, cyg_conn **out) {
+    if (l->magic != LISTENER_MAGIC) cyg_fatal("use of a listener that has been freed, at %p", (void *)l);
+    int err = fdlock_acquire(&l->lock, FD_READ);
+    if (err) return err;
+    union sockaddr_any sa;
+    socklen_t n;
+    int fd = accept_one(l, &sa, &n);
+    if (fdlock_release(&l->lock, FD_READ)) finish(l);
+    if (fd < 0) return fd;
+    struct conn *c;
+    if ((err = conn_new(fd, l->is_unix, &c)) < 0) return err;
+    if (!l->is_unix) {
+        cyg_addr a;
+        addr_from_sockaddr(&sa, n, &a);
+        conn_set_peer(c, &a);
+    }
+    atomic_fetch_add_explicit(&l->accepted, 1, memory_order_relaxed);
+    *out = &c->stream;
+    return 0;
+}
+
+void cyg_listener_addr(const cyg_listener *l, cyg_addr *out) { *out = l->addr; }
+
+void cyg_listener_get_stats(const cyg_listener *l, cyg_listener_stats *out) {
+    *out = (cyg_listener_stats){
+        .accepted_total = atomic_load_explicit(&l->accepted, memory_order_relaxed),
+        .accept_calls_total = atomic_load_explicit(&l->calls, memory_order_relaxed),
+        .accept_events_total = atomic_load_explicit(&l->events, memory_order_relaxed),
+        .pauses_total = atomic_load_explicit(&l->pauses, memory_order_relaxed),
+    };
+}
+
+static void end(struct cyg_listener *l) {
+    if (l->unlink_path) unlink(l->addr.path);
+    cygrt_pd_evict(l->pd);
+    if (fdlock_unuse(&l->lock)) finish(l);
+}
+
+int cyg_listener_close(cyg_listener *l) {
+    int err = fdlock_close(&l->lock);
+    if (err == 0) {
+        cyg_listener_acquire(l); /* for the descriptor, until its last user has left */
+        end(l);
+    }
+    cyg_listener_release(l);
+    return err;
+}
+
+cyg_listener *cyg_listener_acquire(cyg_listener *l) {
+    atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+    return l;
+}
+
+void cyg_listener_release(cyg_listener *l) {
+    if (atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1) return;
+    if (fdlock_close(&l->lock) == 0) {
+        atomic_store_explicit(&l->refs, 1, memory_order_relaxed);
+        end(l);
+        return;
+    }
+    l->magic = 0;
+    free(l);
+}

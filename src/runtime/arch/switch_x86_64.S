@@ -1,0 +1,78 @@
+/* switch_x86_64.S: changing stacks. Saves what the System V ABI says a call preserves, except the floating-point control
+ * words, which belong to the process (docs/internals/runtime.md). The stack a goroutine waits on looks, from its saved sp
+ * upwards: r15 r14 r13 r12 rbx rbp return-address. It leaves by pop and indirect jump, because the return stack predictor
+ * would guess the other goroutine's caller.
+ *
+ * No GNU property note: a program that links this runs without shadow stacks, which this switch does not know. */
+#if defined(__x86_64__)
+    .text
+    .globl cygrt_switch
+    .hidden cygrt_switch
+    .type cygrt_switch, @function
+    .p2align 4
+/* struct m *cygrt_switch(void **save_sp, void *to_sp, struct m *m): returns in the other context, with its m. */
+cygrt_switch:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
+    pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbx, 0
+    pushq %r12
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r12, 0
+    pushq %r13
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r13, 0
+    pushq %r14
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r14, 0
+    pushq %r15
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r15, 0
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp            /* the other stack has the same shape: the rules above still hold */
+    movq %rdx, %rax
+    popq %r15
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r15
+    popq %r14
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r14
+    popq %r13
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r13
+    popq %r12
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r12
+    popq %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbx
+    popq %rbp
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbp
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register rip, rcx
+    jmpq *%rcx
+    .cfi_endproc
+    .size cygrt_switch, . - cygrt_switch
+
+    .globl cygrt_entry
+    .hidden cygrt_entry
+    .type cygrt_entry, @function
+    .p2align 4
+/* Where a goroutine begins: the m that switched to it is in rax. The chain of frames ends here. */
+cygrt_entry:
+    .cfi_startproc
+    .cfi_undefined rip
+    endbr64
+    xorl %ebp, %ebp
+    movq %rax, %rdi
+    call cygrt_goroutine_main
+    ud2
+    .cfi_endproc
+    .size cygrt_entry, . - cygrt_entry
+#endif
+    .section .note.GNU-stack,"",%progbits

@@ -1,0 +1,75 @@
+/* fiber.h: tells AddressSanitizer and ThreadSanitizer when a thread changes stacks. Empty in ordinary builds.
+ * Vocabulary: a NULL g is the M's own (scheduler) stack. */
+#ifndef CYG_RUNTIME_FIBER_H
+#define CYG_RUNTIME_FIBER_H
+
+#include "runtime/sched.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CYGRT_ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define CYGRT_TSAN 1
+#endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CYGRT_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define CYGRT_TSAN 1
+#endif
+#endif
+
+#ifdef CYGRT_ASAN
+void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
+void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size);
+void __lsan_register_root_region(const void *p, size_t n);
+#endif
+#ifdef CYGRT_TSAN
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+#endif
+
+/* Before a switch from `from` to `to`; dying: from will never run again. */
+static inline void fiber_before(struct m *m, struct g *from, struct g *to, bool dying) {
+    (void)m, (void)from, (void)to, (void)dying;
+#ifdef CYGRT_ASAN
+    void **save = dying ? NULL : from ? &from->asan_fake : &m->asan_fake;
+    if (to)
+        __sanitizer_start_switch_fiber(save, to->lo, (size_t)(to->hi - to->lo));
+    else
+        __sanitizer_start_switch_fiber(save, m->stack_lo, m->stack_size);
+#endif
+#ifdef CYGRT_TSAN
+    __tsan_switch_to_fiber(to ? to->tsan_fiber : m->tsan_fiber, 0);
+#endif
+}
+
+/* First thing on the stack that was switched to. */
+static inline void fiber_after(struct m *m, struct g *now) {
+    (void)m, (void)now;
+#ifdef CYGRT_ASAN
+    __sanitizer_finish_switch_fiber(now ? now->asan_fake : m->asan_fake, NULL, NULL);
+#endif
+}
+
+static inline void fiber_created(struct g *g) {
+    (void)g;
+#ifdef CYGRT_ASAN
+    g->asan_fake = NULL;
+#endif
+#ifdef CYGRT_TSAN
+    if (!g->tsan_fiber) g->tsan_fiber = __tsan_create_fiber(0);
+#endif
+}
+
+static inline void fiber_thread(struct m *m) {
+    (void)m;
+#ifdef CYGRT_TSAN
+    m->tsan_fiber = __tsan_get_current_fiber();
+#endif
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* go.c: starting goroutines, their first function and their end. */
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "runtime/fiber.h"
+#include "runtime/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE 64    /* free Gs kept by a P; half of them move to the global list when there are more */
+#define GOIDS 64    /* goroutine numbers taken at once */
+
+uint64_t cygrt_goid(struct p *p) {
+    if (!p) return 1 + atomic_fetch_add_explicit(&cygrt_sched.goid_block, 1, memory_order_relaxed);
+    if (p->next_goid == p->end_goid) {
+        p->next_goid = 1 + atomic_fetch_add_explicit(&cygrt_sched.goid_block, GOIDS, memory_order_relaxed);
+        p->end_goid = p->next_goid + GOIDS;
+    }
+    return p->next_goid++;
+}
+
+struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err) {
+    struct cygrt_sched *s = &cygrt_sched;
+    unsigned cls = cygrt_size_class(stack_size ? stack_size : s->opts.stack_size);
+    if (!p || cls != cygrt_size_class(s->opts.stack_size)) return cygrt_stack_new(cls, err);
+    struct g *g = p->gfree;
+    if (!g) return cygrt_stack_new(cls, err);
+    p->gfree = (struct g *)g->task.next;
+    p->ngfree--;
+    return g;
+}
+
+void cygrt_g_put(struct p *p, struct g *g) {
+    atomic_store_explicit(&g->status, G_FREE, memory_order_relaxed);
+    g->used = true;
+    if (!p || g->size_class != cygrt_size_class(cygrt_sched.opts.stack_size)) {
+        cygrt_stack_free(g);
+        return;
+    }
+    g->task.next = (struct cygrt_task *)p->gfree;
+    p->gfree = g;
+    if (++p->ngfree <= CACHE) return;
+    while (p->ngfree > CACHE / 2) {
+        struct g *x = p->gfree;
+        p->gfree = (struct g *)x->task.next;
+        p->ngfree--;
+        cygrt_stack_free(x);
+    }
+}
+
+void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_record *r) {
+    g->fn = NULL;
+    g->ready_fn = r->fn;
+    g->arg = r->arg;
+    g->why = r->why;
+    g->file = NULL;
+    g->line = 0;
+    g->name = NULL;
+    g->parent = 0;
+    g->id = cygrt_goid(p);
+    fiber_created(g);
+    cygrt_stack_reset(g);
+    CYGRT_COUNT(p->n_started);
+}
+
+static void end(struct m *m, struct g *g) {
+    if (g->ctx) cygrt_ctx_leave(g);
+    if (g->detail) {
+        free(g->detail);
+        g->detail = NULL;
+    }
+    CYGRT_COUNT(m->p->n_ended);
+}
+
+/* Runs g, then as many records as the P has ready, on the same stack: a connection that wakes up costs no switch. */
+void cygrt_goroutine_main(struct m *m) {
+    struct g *g = m->curg;
+    fiber_after(m, g);
+    cygrt_finish_prev(m);
+    for (struct cygrt_task *t;;) {
+        if (g->fn)
+            g->fn(g->arg);
+        else
+            g->ready_fn(g->arg, g->why);
+        m = cygrt_m();
+        end(m, g);
+        t = cygrt_next_local(m->p);
+        if (!t || t->kind != CYGRT_TASK_RECORD || g->size_class != cygrt_size_class(cygrt_sched.opts.stack_size)) {
+            g->after = AFTER_EXIT;
+            cygrt_leave_to(m, g, t);
+            break;
+        }
+        struct cygrt_record *r = (struct cygrt_record *)t;
+        g->fn = NULL;
+        g->ready_fn = r->fn;
+        g->arg = r->arg;
+        g->why = r->why;
+        g->file = NULL;
+        g->name = NULL;
+        g->id = cygrt_goid(m->p);
+        CYGRT_COUNT(m->p->n_started);
+        CYGRT_COUNT(m->p->n_switch);
+    }
+    cyg_fatal("a goroutine that had ended was resumed");
+}
+
+static bool at_limit(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (!s->opts.max_goroutines) return false;
+    cyg_runtime_stats st;
+    cyg_stats(&st);
+    return st.goroutines >= s->opts.max_goroutines;
+}
+
+static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void *copy, size_t n) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (atomic_load_explicit(&s->state, memory_order_acquire) != S_RUNNING) return CYG_ESTATE;
+    if (n > CYGRT_COPY_MAX) return cygrt_fail(CYG_EINVAL, "cyg_go_copy takes at most %d bytes, not %zu", CYGRT_COPY_MAX, n);
+    if (at_limit()) return cygrt_fail(CYG_ELIMIT, "max_goroutines (%zu) reached", s->opts.max_goroutines);
+    struct m *m = cygrt_m();
+    struct p *p = m ? m->p : NULL;
+    struct g *me = m ? m->curg : NULL;
+    int err = CYG_ENOMEM;
+    struct g *g = cygrt_g_get(p, o->stack_size, &err);
+    if (!g) return err;
+    g->fn = fn;
+    g->arg = arg;
+    if (copy) {
+        g->arg = (char *)g + sizeof *g; /* the area behind the struct, kept for this */
+        memcpy(g->arg, copy, n);
+    }
+    g->file = o->file;
+    g->line = o->line;
+    g->name = o->name;
+    g->parent = me ? me->id : 0;
+    g->id = cygrt_goid(p);
+    fiber_created(g);
+    cygrt_stack_reset(g);
+    if (me && me->ctx) cygrt_ctx_join(g, me->ctx);
+    atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
+    if (p)
+        CYGRT_COUNT(p->n_started);
+    else
+        atomic_fetch_add_explicit(&s->n_started, 1, memory_order_relaxed);
+    cygrt_enqueue(&g->task, true);
+    return 0;
+}
+
+int cyg_go_at(void (*fn)(void *), void *arg, const char *file, int line) {
+    return start(&(cyg_go_opts){.file = file, .line = line}, fn, arg, NULL, 0);
+}
+
+int cyg_go_copy_at(void (*fn)(void *), const void *p, size_t n, const char *file, int line) {
+    return start(&(cyg_go_opts){.file = file, .line = line}, fn, NULL, p, n);
+}
+
+int cyg_go_with_at(const cyg_go_opts *opts, void (*fn)(void *), void *arg, const char *file, int line) {
+    cyg_go_opts o = opts ? *opts : (cyg_go_opts){0};
+    if (o.stack_size > CYGRT_STACK_MAX)
+        return cygrt_fail(CYG_EINVAL, "stack_size is %zu bytes, at most %u are possible", o.stack_size, CYGRT_STACK_MAX);
+    if (!o.file) {
+        o.file = file;
+        o.line = line;
+    }
+    return start(&o, fn, arg, NULL, 0);
+}

@@ -1,0 +1,90 @@
+/* park.c: how goroutines wait and are woken. g->wait settles who enqueues g: WAITING means its stack is still in use, so a
+ * waker only marks it WOKEN and whoever leaves the stack puts it back; PARKED means the waker enqueues it. */
+#include "base/fatal.h"
+#include "runtime/sched.h"
+
+void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj) {
+    if (atomic_load_explicit(&g->wait, memory_order_acquire) != W_WOKEN) {
+        struct m *m = cygrt_m();
+        g->reason = (uint8_t)reason;
+        g->wait_obj = obj;
+        g->wait_since = cygrt_p_now(m->p);
+        g->after = AFTER_PARK;
+        cygrt_leave(m, g);
+        g->reason = CYGRT_R_NONE;
+    }
+    atomic_store_explicit(&g->wait, W_IDLE, memory_order_relaxed);
+}
+
+struct wake_timer {
+    struct cygrt_timer t;
+    struct g *g;
+};
+
+static cyg_time fire_wake(struct cygrt_timer *t, cyg_time now) {
+    (void)now;
+    cygrt_unpark(((struct wake_timer *)t)->g);
+    return 0;
+}
+
+void cygrt_park_until(struct g *g, enum cygrt_reason reason, const void *obj, cyg_time deadline) {
+    if (!deadline) {
+        cygrt_park(g, reason, obj);
+        return;
+    }
+    struct wake_timer w = {.t = {.fire = fire_wake}, .g = g};
+    cygrt_timer_arm(&w.t, deadline);
+    cygrt_park(g, reason, obj);
+    cygrt_timer_stop(&w.t);
+}
+
+static bool unpark(struct g *g, bool next) {
+    uint32_t s = atomic_load_explicit(&g->wait, memory_order_seq_cst);
+    for (;;) {
+        if (s != W_WAITING && s != W_PARKED) return false;
+        if (atomic_compare_exchange_weak_explicit(&g->wait, &s, W_WOKEN, memory_order_seq_cst, memory_order_seq_cst))
+            break;
+    }
+    if (s == W_PARKED) {
+        atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
+        cygrt_enqueue(&g->task, next);
+    }
+    return true;
+}
+
+bool cygrt_unpark(struct g *g) { return unpark(g, true); }
+bool cygrt_unpark_tail(struct g *g) { return unpark(g, false); }
+
+int cyg_sleep(cyg_duration d) {
+    struct g *g = cygrt_g();
+    if (!g) cyg_fatal("cyg_sleep outside a goroutine");
+    if (d <= 0) {
+        cyg_yield();
+        return cygrt_ctx_err(g);
+    }
+    cyg_time until = cyg_now() + d;
+    for (int err; !(err = cygrt_ctx_err(g));) {
+        cygrt_prepare(g);
+        if ((err = cygrt_ctx_err(g))) {
+            cygrt_cancel_prepare(g);
+            return err;
+        }
+        cygrt_park_until(g, CYGRT_R_SLEEP, NULL, until);
+        if (cyg_now_cached() >= until || cyg_now() >= until) return 0;
+    }
+    return cygrt_ctx_err(g);
+}
+
+void cyg_yield(void) {
+    struct m *m = cygrt_m();
+    struct g *g = m ? m->curg : NULL;
+    if (!g) {
+        sched_yield();
+        return;
+    }
+    atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
+    g->reason = CYGRT_R_YIELD;
+    g->after = AFTER_YIELD;
+    cygrt_leave(m, g);
+    g->reason = CYGRT_R_NONE;
+}

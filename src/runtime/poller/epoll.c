@@ -1,0 +1,99 @@
+/* epoll.c: the poller of a P on Linux. Event words are a pointer with the descriptor's tag in the upper 16 bits; word 0 is
+ * the P's own eventfd, by which a sleeping P is woken. */
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "runtime/poller/poller.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PTR_BITS 48
+#define PTR_MASK ((1ull << PTR_BITS) - 1)
+
+int cygrt_poller_open(struct p *p) {
+    p->epfd = epoll_create1(EPOLL_CLOEXEC);
+    if (p->epfd < 0) return -errno;
+    p->evfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (p->evfd < 0) return -errno;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
+    return epoll_ctl(p->epfd, EPOLL_CTL_ADD, p->evfd, &ev) < 0 ? -errno : 0;
+}
+
+void cygrt_poller_close(struct p *p) {
+    if (p->epfd > 0) close(p->epfd);
+    if (p->evfd > 0) close(p->evfd);
+}
+
+/* Edge-triggered, so the counter is never read: every write makes an event. */
+void cygrt_poller_notify(struct p *p) {
+    uint64_t one = 1;
+    if (write(p->evfd, &one, sizeof one) < 0 && errno == EAGAIN) {
+        uint64_t all;
+        (void)!read(p->evfd, &all, sizeof all);
+        (void)!write(p->evfd, &one, sizeof one);
+    }
+}
+
+int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive) {
+    CYG_ASSERT(((uintptr_t)pd & ~PTR_MASK) == 0);
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = (uintptr_t)pd | (uint64_t)atomic_load(&pd->tag) << PTR_BITS};
+    if (!exclusive)
+        ev.events |= EPOLLOUT | EPOLLRDHUP;
+    else if (!cygrt_sched.no_exclusive)
+        ev.events |= EPOLLEXCLUSIVE;
+    if (epoll_ctl(p->epfd, EPOLL_CTL_ADD, pd->fd, &ev) == 0) return 0;
+    int err = -errno;
+    if (err != -EINVAL || !(ev.events & EPOLLEXCLUSIVE)) return err;
+    ev.events &= ~EPOLLEXCLUSIVE; /* before Linux 4.5: every P wakes for a connection */
+    return epoll_ctl(p->epfd, EPOLL_CTL_ADD, pd->fd, &ev) < 0 ? -errno : 0;
+}
+
+void cygrt_poller_del(struct p *p, int fd) {
+    struct epoll_event ev = {0};
+    (void)epoll_ctl(p->epfd, EPOLL_CTL_DEL, fd, &ev);
+}
+
+static int wait_ns(int epfd, struct epoll_event *evs, cyg_duration ns) {
+    if (ns != 0 && !cygrt_sched.no_pwait2) {
+        struct timespec ts = {.tv_sec = ns / CYG_SECOND, .tv_nsec = ns % CYG_SECOND};
+        int n = (int)syscall(SYS_epoll_pwait2, epfd, evs, CYGRT_EVENTS, ns < 0 ? NULL : &ts, NULL, 0);
+        if (n >= 0 || errno != ENOSYS) return n;
+        cygrt_sched.no_pwait2 = true; /* before Linux 5.11 */
+    }
+    int ms = -1;
+    if (ns >= 0) {
+        cyg_duration up = (ns + CYG_MILLISECOND - 1) / CYG_MILLISECOND;
+        ms = up > 1000000 ? 1000000 : (int)up;
+    }
+    return epoll_wait(epfd, evs, CYGRT_EVENTS, ms);
+}
+
+static void dispatch(struct p *p, const struct epoll_event *ev) {
+    struct cygrt_pd *pd = (struct cygrt_pd *)(uintptr_t)(ev->data.u64 & PTR_MASK);
+    if (!pd || atomic_load_explicit(&pd->tag, memory_order_acquire) != (uint16_t)(ev->data.u64 >> PTR_BITS)) return;
+    uint32_t e = ev->events;
+    CYGRT_COUNT(p->n_event);
+    cygrt_pd_ready(pd, e & EPOLLIN, e & EPOLLOUT, e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+}
+
+void cygrt_poll(struct p *p, struct p *target, cyg_time until) {
+    if (!cyg_spin_trylock(&target->poll_lock)) return;
+    struct epoll_event evs[CYGRT_EVENTS];
+    cyg_duration ns = 0;
+    if (until == INT64_MAX)
+        ns = -1;
+    else if (until > 0 && (ns = until - cygrt_p_now(p)) < 0)
+        ns = 0;
+    int n = wait_ns(target->epfd, evs, ns);
+    cyg_time now = cyg_now();
+    atomic_store_explicit(&p->now, now, memory_order_relaxed);
+    atomic_store_explicit(&target->last_poll, now, memory_order_relaxed);
+    cyg_spin_unlock(&target->poll_lock);
+    if (p == target) p->poll_due = now + CYGRT_POLL_EVERY;
+    CYGRT_COUNT(p->n_poll);
+    for (int i = 0; i < n; i++) dispatch(p, &evs[i]);
+    if (n > 1) cygrt_maybe_wake(p);
+}

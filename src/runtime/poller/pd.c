@@ -1,0 +1,199 @@
+/* pd.c: the slots of a descriptor: who waits, who wakes, deadlines and close. Sequentially consistent throughout: each side
+ * publishes itself, then looks at what the other publishes. */
+#include "runtime/poller/poller.h"
+
+#include "base/fatal.h"
+
+static bool expired(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time now) {
+    cyg_time d = atomic_load_explicit(&pd->deadline[mode], memory_order_relaxed);
+    return d && now >= d;
+}
+
+static void start_record(struct cygrt_pd *pd, int why) {
+    pd->record.why = why;
+    atomic_store_explicit(&pd->deadline[CYGRT_READ], 0, memory_order_relaxed); /* it was the idle time's */
+    atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+    cygrt_enqueue(&pd->record.task, false);
+}
+
+/* Takes whoever waits in a slot and wakes it. An event that finds nobody stays as READY; a deadline or close does not. */
+static void wake_slot(struct cygrt_pd *pd, enum cygrt_mode mode, bool event, int why) {
+    uintptr_t v = atomic_load(&pd->slot[mode]);
+    for (;;) {
+        if (v == CYGRT_PD_READY || (v == CYGRT_PD_NIL && !event)) return;
+        uintptr_t to = v == CYGRT_PD_NIL ? CYGRT_PD_READY : CYGRT_PD_NIL;
+        if (atomic_compare_exchange_weak(&pd->slot[mode], &v, to)) break;
+    }
+    if (v == CYGRT_PD_NIL) return;
+    if (v & CYGRT_PD_RECORD)
+        start_record(pd, why);
+    else
+        cygrt_unpark_tail((struct g *)v);
+}
+
+void cygrt_pd_ready(struct cygrt_pd *pd, bool in, bool out, bool end) {
+    if (end) atomic_store(&pd->ended, 1);
+    if (in || end) {
+        atomic_fetch_add_explicit(&pd->read_events, 1, memory_order_release);
+        wake_slot(pd, CYGRT_READ, true, 0);
+    }
+    if (out || end) wake_slot(pd, CYGRT_WRITE, true, 0);
+}
+
+/* A deadline's timer. It may be early, because deadlines that move later do not move it: then it goes to where they are.
+ * `armed` says when it fires at the latest. Here it is taken back before the deadline is read; ensure_timer() reads it after
+ * the deadline is stored: one of the two sees the other. */
+static cyg_time fire(struct cygrt_timer *t, cyg_time now) {
+    struct cygrt_pd_timer *pt = (struct cygrt_pd_timer *)t;
+    atomic_store(&pt->armed, INT64_MAX);
+    cyg_time d = atomic_load(&pt->pd->deadline[pt->mode]);
+    if (d == 0) return 0;
+    if (now < d) {
+        atomic_store(&pt->armed, d);
+        return d;
+    }
+    wake_slot(pt->pd, pt->mode, false, CYG_ETIMEDOUT);
+    return 0;
+}
+
+static void ensure_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
+    struct cygrt_pd_timer *pt = &pd->timer[mode];
+    for (;;) {
+        cyg_time d = atomic_load(&pd->deadline[mode]);
+        if (d == 0 || atomic_load(&pt->armed) <= d) return;
+        atomic_store(&pt->armed, d);
+        cygrt_timer_arm(&pt->t, d);
+        if (atomic_load(&pd->deadline[mode]) == d) return; /* else somebody else has set it: the timer must not be later */
+        atomic_store(&pt->armed, INT64_MAX);
+    }
+}
+
+void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t) {
+    if (atomic_load_explicit(&pd->deadline[mode], memory_order_relaxed) == t) return;
+    atomic_store(&pd->deadline[mode], t);
+    uintptr_t v = atomic_load(&pd->slot[mode]);
+    if (v != CYGRT_PD_NIL && v != CYGRT_PD_READY) ensure_timer(pd, mode); /* else the next wait arms it */
+}
+
+int cygrt_pd_check(struct cygrt_pd *pd, enum cygrt_mode mode) {
+    if (atomic_load(&pd->closing)) return CYG_ECLOSED;
+    struct g *g = cygrt_g();
+    int err = g ? cygrt_ctx_err(g) : 0;
+    if (err) return err;
+    return expired(pd, mode, cyg_now_cached()) ? CYG_ETIMEDOUT : 0;
+}
+
+int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
+    struct g *g = cygrt_g();
+    if (!g) cyg_fatal("a call that parks was made outside a goroutine");
+    for (;;) {
+        int err = cygrt_pd_check(pd, mode);
+        if (err) return err;
+        uintptr_t v = CYGRT_PD_READY;
+        if (atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) return 0;
+        if (v != CYGRT_PD_NIL) cyg_fatal("two goroutines wait for the same direction of descriptor %d", pd->fd);
+        cygrt_prepare(g);
+        if (!atomic_compare_exchange_strong(&pd->slot[mode], &v, (uintptr_t)g)) {
+            cygrt_cancel_prepare(g);
+            continue; /* an event came in between */
+        }
+        ensure_timer(pd, mode);
+        if ((err = cygrt_pd_check(pd, mode)) == 0)
+            cygrt_park(g, mode == CYGRT_READ ? CYGRT_R_READ : CYGRT_R_WRITE, pd);
+        else
+            cygrt_cancel_prepare(g);
+        v = (uintptr_t)g;
+        if (atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) continue; /* nobody took us: look again */
+        /* An event took us out of the slot, or a deadline or close. If an error is told, the event must not be lost. */
+        if ((err = cygrt_pd_check(pd, mode)) == 0) return 0;
+        v = CYGRT_PD_NIL;
+        (void)atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_READY);
+        return err;
+    }
+}
+
+int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg_time deadline) {
+    pd->record = (struct cygrt_record){.task = {.kind = CYGRT_TASK_RECORD}, .fn = fn, .arg = arg};
+    if (atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed) != deadline)
+        atomic_store(&pd->deadline[CYGRT_READ], deadline);
+    atomic_fetch_add_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+    uintptr_t v = atomic_load(&pd->slot[CYGRT_READ]), me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
+    for (;;) {
+        if (v == CYGRT_PD_READY || atomic_load(&pd->closing)) {
+            if (atomic_load(&pd->closing)) {
+                atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+                return CYG_ECLOSED;
+            }
+            if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, CYGRT_PD_NIL)) continue;
+            start_record(pd, 0);
+            return 0;
+        }
+        CYG_ASSERT(v == CYGRT_PD_NIL);
+        if (atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, me)) break;
+    }
+    ensure_timer(pd, CYGRT_READ);
+    if (atomic_load(&pd->closing)) wake_slot(pd, CYGRT_READ, false, CYG_ECLOSED);
+    return 0;
+}
+
+bool cygrt_pd_cancel_record(struct cygrt_pd *pd) {
+    uintptr_t me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
+    if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &me, CYGRT_PD_NIL)) return false;
+    atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+    atomic_store_explicit(&pd->deadline[CYGRT_READ], 0, memory_order_relaxed);
+    return true;
+}
+
+int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
+    struct cygrt_sched *s = &cygrt_sched;
+    pd->fd = fd;
+    for (int i = 0; i < 2; i++) {
+        atomic_store_explicit(&pd->slot[i], CYGRT_PD_NIL, memory_order_relaxed);
+        atomic_store_explicit(&pd->deadline[i], 0, memory_order_relaxed);
+        pd->timer[i] = (struct cygrt_pd_timer){.t = {.fire = fire}, .armed = INT64_MAX, .pd = pd, .mode = (enum cygrt_mode)i};
+    }
+    atomic_store_explicit(&pd->ended, 0, memory_order_relaxed);
+    atomic_store_explicit(&pd->closing, 0, memory_order_relaxed);
+    pd->home = NULL;
+    atomic_fetch_add(&pd->tag, 1); /* published before the kernel can tell of it */
+    if (exclusive) {
+        for (unsigned i = 0; i < s->nprocs; i++) {
+            int err = cygrt_poller_add(&s->ps[i], pd, true);
+            if (err < 0) return err;
+        }
+        return 0;
+    }
+    /* A new descriptor stays with the P that made it, unless others have far fewer: then one P would do all the work. */
+    struct m *m = cygrt_m();
+    struct p *p = m && m->p ? m->p : &s->ps[0];
+    uint32_t mine = atomic_load_explicit(&p->npds, memory_order_relaxed);
+    for (unsigned i = 0; i < s->nprocs && mine > 16; i++) {
+        uint32_t n = atomic_load_explicit(&s->ps[i].npds, memory_order_relaxed);
+        if (n + 8 + n / 8 < mine) {
+            p = &s->ps[i];
+            mine = n;
+        }
+    }
+    pd->home = p;
+    int err = cygrt_poller_add(p, pd, false);
+    if (err == 0) atomic_fetch_add_explicit(&p->npds, 1, memory_order_relaxed);
+    return err;
+}
+
+void cygrt_pd_evict(struct cygrt_pd *pd) {
+    atomic_store(&pd->closing, 1);
+    wake_slot(pd, CYGRT_READ, false, CYG_ECLOSED);
+    wake_slot(pd, CYGRT_WRITE, false, CYG_ECLOSED);
+}
+
+void cygrt_pd_unregister(struct cygrt_pd *pd, bool forget) {
+    struct cygrt_sched *s = &cygrt_sched;
+    atomic_fetch_add(&pd->tag, 1);
+    for (int i = 0; i < 2; i++) cygrt_timer_stop(&pd->timer[i].t);
+    if (pd->home) {
+        atomic_fetch_sub_explicit(&pd->home->npds, 1, memory_order_relaxed);
+        if (forget) cygrt_poller_del(pd->home, pd->fd);
+    } else if (forget) {
+        for (unsigned i = 0; i < s->nprocs; i++) cygrt_poller_del(&s->ps[i], pd->fd);
+    }
+}

@@ -1,0 +1,353 @@
+/* sched.c: which goroutine runs next, and how an M looks for work, spins, sleeps and is woken.
+ *
+ * A goroutine that parks looks at its own P first (cygrt_next_local) and switches straight to what it finds; only when there
+ * is nothing, or the poller, the timers or the global queue are due, does it go through the scheduler's own stack.
+ *
+ * No lost wake-up: who submits work publishes it, then looks for sleepers; who goes to sleep shows itself asleep, then looks
+ * at every queue once more. Both sides have a full fence between their two steps.
+ *
+ * When to wake another P: a wake-up across CPUs costs as much as two requests, so it happens when more than WAKE_DEPTH tasks
+ * wait here; what waits behind a goroutine that computes for long is found by sysmon within its tick. */
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "runtime/fiber.h"
+#include "runtime/poller/poller.h"
+#include "runtime/sched.h"
+
+struct cygrt_sched cygrt_sched;
+
+#define WAKE_DEPTH 4
+#define TRIM_EVERY (10 * CYG_MILLISECOND)
+#define TRIM_BATCH 8
+#define STUCK_AFTER (50 * CYG_MICROSECOND)
+
+/* ---- enqueueing and waking --------------------------------------------------------------------------------------- */
+
+void cygrt_wake_p(struct p *p) {
+    int asleep = P_ASLEEP;
+    if (!atomic_compare_exchange_strong(&p->sleep, &asleep, P_NOTIFIED)) return;
+    atomic_fetch_add_explicit(&cygrt_sched.n_wake, 1, memory_order_relaxed);
+    cygrt_poller_notify(p);
+}
+
+bool cygrt_wake_one(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    for (unsigned w = 0; w <= (s->nprocs - 1) / 64; w++) {
+        uint64_t mask = atomic_load(&s->idle_mask[w]);
+        while (mask) {
+            struct p *p = &s->ps[w * 64 + (unsigned)__builtin_ctzll(mask)];
+            int asleep = P_ASLEEP;
+            if (atomic_compare_exchange_strong(&p->sleep, &asleep, P_NOTIFIED)) {
+                atomic_fetch_add_explicit(&s->n_wake, 1, memory_order_relaxed);
+                cygrt_poller_notify(p);
+                return true;
+            }
+            mask &= mask - 1;
+        }
+    }
+    return false;
+}
+
+void cygrt_maybe_wake(struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
+    if (atomic_load_explicit(&s->nspinning, memory_order_relaxed) != 0) return;
+    if (cygrt_queue_len(p) > WAKE_DEPTH) cygrt_wake_one();
+}
+
+void cygrt_enqueue(struct cygrt_task *t, bool next) {
+    struct m *m = cygrt_m();
+    struct p *p = m ? m->p : NULL;
+    if (!p) {
+        cygrt_global_put(t, t, 1);
+        atomic_thread_fence(memory_order_seq_cst);
+        cygrt_wake_one();
+        return;
+    }
+    if (next)
+        cygrt_queue_put_next(p, t);
+    else
+        cygrt_queue_put(p, t);
+    cygrt_maybe_wake(p);
+}
+
+/* ---- leaving a goroutine's stack ---------------------------------------------------------------------------------- */
+
+/* What is to be done with the goroutine whose stack was left a moment ago. */
+void cygrt_finish_prev(struct m *m) {
+    struct g *g = m->prev;
+    if (!g) return;
+    m->prev = NULL;
+    switch (g->after) {
+    case AFTER_EXIT: cygrt_g_put(m->p, g); return;
+    case AFTER_YIELD: cygrt_queue_put(m->p, &g->task); return;
+    case AFTER_GLOBAL:
+        cygrt_global_put(&g->task, &g->task, 1);
+        atomic_thread_fence(memory_order_seq_cst);
+        cygrt_wake_one();
+        return;
+    default: break;
+    }
+    atomic_store_explicit(&g->status, G_PARKED, memory_order_relaxed);
+    uint32_t waiting = W_WAITING;
+    if (atomic_compare_exchange_strong(&g->wait, &waiting, W_PARKED)) return;
+    atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed); /* woken before it had left */
+    cygrt_enqueue(&g->task, true);
+}
+
+/* Settles on a task and makes it m's current goroutine. */
+static struct g *become(struct m *m, struct cygrt_task *t) {
+    struct g *g = (struct g *)t;
+    if (t->kind == CYGRT_TASK_RECORD) {
+        int err;
+        g = cygrt_g_get(m->p, 0, &err);
+        if (!g) { /* no memory for a stack now: the record waits its turn in the global queue */
+            cygrt_global_put(t, t, 1);
+            return NULL;
+        }
+        cygrt_g_from_record(m->p, g, (struct cygrt_record *)t);
+    }
+    CYG_ASSERT(g->magic == CYGRT_G_MAGIC);
+    CYGRT_COUNT(m->p->n_switch);
+    atomic_store_explicit(&g->status, G_RUNNING, memory_order_relaxed);
+    m->curg = g;
+    return g;
+}
+
+/* Without a guard page the last words of a stack carry a pattern. */
+static void check_unguarded(struct g *g) {
+    if (__builtin_expect(!g->guarded, 0) && *(uint64_t *)(void *)g->lo != CYGRT_G_MAGIC)
+        cyg_fatal("goroutine %llu (%s:%d) overflowed its %zu KiB stack (no guard pages: see vm.max_map_count)",
+                  (unsigned long long)g->id, g->file ? g->file : "?", g->line, (size_t)(g->hi - g->lo) >> 10);
+}
+
+struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
+    check_unguarded(g);
+    m->prev = g;
+    m->curg = NULL;
+    struct g *to = t ? become(m, t) : NULL;
+    fiber_before(m, g, to, g->after == AFTER_EXIT);
+    m = cygrt_switch(&g->sp, to ? to->sp : m->g0_sp, m);
+    fiber_after(m, g);
+    cygrt_finish_prev(m);
+    return m;
+}
+
+struct m *cygrt_leave(struct m *m, struct g *g) { return cygrt_leave_to(m, g, m->p ? cygrt_next_local(m->p) : NULL); }
+
+struct cygrt_task *cygrt_next_local(struct p *p) {
+    cyg_time now = cyg_now();
+    atomic_store_explicit(&p->now, now, memory_order_relaxed);
+    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
+    atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+    if (now >= p->poll_due || now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) return NULL;
+    struct cygrt_sched *s = &cygrt_sched;
+    if (tick % CYGRT_GLOBAL_EVERY == 0 && atomic_load_explicit(&s->glen, memory_order_relaxed)) return NULL;
+    if (atomic_load_explicit(&s->state, memory_order_relaxed) != S_RUNNING) return NULL;
+    struct cygrt_task *t = cygrt_queue_get_next(p);
+    if (t) {
+        if (now - p->slice_start < CYGRT_SLICE) return t;
+        cygrt_queue_put(p, t); /* a chain of wake-ups has used its slice up: the others' turn */
+    }
+    p->slice_start = now;
+    return cygrt_queue_get(p);
+}
+
+/* ---- looking for work ---------------------------------------------------------------------------------------------- */
+
+static struct cygrt_task *take_local(struct p *p) {
+    struct cygrt_task *t = cygrt_queue_get_next(p);
+    if (t && cygrt_p_now(p) - p->slice_start >= CYGRT_SLICE) {
+        cygrt_queue_put(p, t);
+        t = NULL;
+    }
+    if (!t) {
+        p->slice_start = cygrt_p_now(p);
+        t = cygrt_queue_get(p);
+    }
+    return t;
+}
+
+static uint32_t next_random(struct p *p) {
+    uint32_t x = p->rnd;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return p->rnd = x;
+}
+
+/* Looks at what a P that cannot do it now should have done: its timers, its poller. */
+static void help(struct p *p, struct p *other) {
+    cyg_time now = cygrt_p_now(p);
+    if (now >= atomic_load_explicit(&other->timer_min, memory_order_relaxed)) cygrt_timers_run(other, now);
+    if (now - atomic_load_explicit(&other->last_poll, memory_order_relaxed) > 100 * CYG_MICROSECOND &&
+        atomic_load_explicit(&other->npds, memory_order_relaxed))
+        cygrt_poll(p, other, 0);
+}
+
+/* Takes work from other Ps, in random order; in the last of the rounds also next slots, of Ps that have been busy with one
+ * goroutine for so long that they will not get to it soon, and what else such a P leaves undone. */
+static struct cygrt_task *steal(struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    for (int round = 0; round < 4; round++) {
+        unsigned at = next_random(p) % s->nprocs;
+        for (unsigned i = 0; i < s->nprocs; i++, at = at + 1 == s->nprocs ? 0 : at + 1) {
+            struct p *v = &s->ps[at];
+            if (v == p) continue;
+            struct cygrt_task *t;
+            bool stuck = cygrt_p_now(p) - cygrt_p_now(v) > STUCK_AFTER;
+            unsigned n = cygrt_queue_steal(p, v, round == 3 && stuck, &t);
+            if (n) {
+                atomic_fetch_add_explicit(&p->n_steal, n, memory_order_relaxed);
+                return t;
+            }
+            if (round < 3) continue;
+            help(p, v);
+            if ((t = take_local(p))) return t;
+        }
+    }
+    return NULL;
+}
+
+static bool any_work(struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (atomic_load(&s->glen)) return true;
+    for (unsigned i = 0; i < s->nprocs; i++) {
+        struct p *v = &s->ps[i];
+        if (cygrt_queue_len(v) || (v == p && atomic_load(&v->next_slot))) return true;
+    }
+    return false;
+}
+
+static void stop_spinning(struct m *m) {
+    if (!m->spinning) return;
+    m->spinning = false;
+    atomic_fetch_sub(&cygrt_sched.nspinning, 1);
+}
+
+static void start_spinning(struct m *m) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (m->spinning) return;
+    unsigned busy = s->nprocs - atomic_load_explicit(&s->nidle, memory_order_relaxed);
+    if (2 * atomic_load_explicit(&s->nspinning, memory_order_relaxed) >= busy) return;
+    m->spinning = true;
+    atomic_fetch_add(&s->nspinning, 1);
+}
+
+static void set_idle(struct p *p, bool idle) {
+    struct cygrt_sched *s = &cygrt_sched;
+    uint64_t bit = 1ull << (p->id % 64);
+    if (idle) {
+        atomic_fetch_add(&s->nidle, 1);
+        atomic_fetch_or(&s->idle_mask[p->id / 64], bit);
+    } else {
+        atomic_fetch_and(&s->idle_mask[p->id / 64], ~bit);
+        atomic_fetch_sub(&s->nidle, 1);
+    }
+}
+
+/* About to sleep: free stacks that ran deep give back what they hold; a few at a time, and not often. */
+static void trim_some(struct p *p) {
+    cyg_time now = cygrt_p_now(p);
+    if (now < p->trim_due) return;
+    p->trim_due = now + TRIM_EVERY;
+    int n = 0;
+    for (struct g *g = p->gfree; g && n < TRIM_BATCH; g = (struct g *)g->task.next) {
+        if (!g->used) continue;
+        g->used = false;
+        cygrt_stack_trim(g);
+        n++;
+    }
+}
+
+/* Sleeps in the poller until an event, a timer of p or a wake-up. */
+static void sleep_in_poller(struct m *m, struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    trim_some(p);
+    cyg_time until = atomic_load_explicit(&p->timer_min, memory_order_relaxed);
+    if (s->nprocs == 1) { /* nobody to miss, but foreign threads: they look at p->sleep */
+        atomic_store(&p->sleep_until, until);
+        atomic_store(&p->sleep, P_ASLEEP);
+        atomic_fetch_or(&s->idle_mask[0], 1);
+        if (atomic_load(&s->glen) || atomic_load(&p->timer_min) != until || atomic_load(&s->state) != S_RUNNING) until = 0;
+        cygrt_poll(p, p, until);
+        atomic_store_explicit(&p->sleep, P_AWAKE, memory_order_relaxed);
+        atomic_store_explicit(&s->idle_mask[0], 0, memory_order_relaxed);
+        return;
+    }
+    atomic_store(&p->sleep_until, until);
+    atomic_store(&p->sleep, P_ASLEEP);
+    set_idle(p, true);
+    stop_spinning(m);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (any_work(p) || atomic_load(&p->timer_min) != until || atomic_load(&s->state) != S_RUNNING) until = 0;
+    CYGRT_COUNT(p->n_park);
+    cygrt_poll(p, p, until);
+    int was = atomic_exchange(&p->sleep, P_AWAKE);
+    set_idle(p, false);
+    if (was == P_NOTIFIED) start_spinning(m); /* somebody has more than it can do */
+    if (atomic_load_explicit(&s->sysmon_deep, memory_order_relaxed)) cygrt_sysmon_poke();
+}
+
+/* The next task for p, which m holds; sleeps until there is one. NULL: the runtime stops. */
+static struct cygrt_task *find_runnable(struct m *m, struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    for (;;) {
+        if (atomic_load_explicit(&s->state, memory_order_acquire) != S_RUNNING) return NULL;
+        cyg_time now = cyg_now();
+        atomic_store_explicit(&p->now, now, memory_order_relaxed);
+        if (now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) cygrt_timers_run(p, now);
+        struct cygrt_task *t;
+        if (atomic_load_explicit(&p->tick, memory_order_relaxed) % CYGRT_GLOBAL_EVERY == 0 && (t = cygrt_global_get(p)))
+            return t;
+        if (now >= p->poll_due && cygrt_queue_len(p)) cygrt_poll(p, p, 0);
+        if ((t = take_local(p)) || (t = cygrt_global_get(p))) return t;
+        if (s->nprocs > 1) {
+            cygrt_poll(p, p, 0);
+            if ((t = take_local(p))) return t;
+            start_spinning(m);
+            if (m->spinning && ((t = steal(p)) || (t = take_local(p)))) return t;
+        }
+        sleep_in_poller(m, p);
+    }
+}
+
+/* Waits, without a P, until somebody hands one over. False: the runtime stops. */
+static bool wait_for_p(struct m *m) {
+    struct cygrt_sched *s = &cygrt_sched;
+    cyg_spin_lock(&s->lock);
+    bool running = atomic_load(&s->state) == S_RUNNING;
+    if (running) {
+        atomic_store(&m->parked, 1);
+        m->idle_next = s->idle_ms;
+        s->idle_ms = m;
+    }
+    cyg_spin_unlock(&s->lock);
+    if (!running) return false;
+    while (atomic_load_explicit(&m->parked, memory_order_acquire)) cygrt_futex_wait(&m->parked, 1, -1);
+    m->p = m->next_p;
+    m->next_p = NULL;
+    return m->p != NULL;
+}
+
+void cygrt_m_loop(struct m *m) {
+    for (;;) {
+        if (!m->p && !wait_for_p(m)) break;
+        struct p *p = m->p;
+        p->m = m;
+        struct cygrt_task *t = find_runnable(m, p);
+        if (!t) break;
+        if (m->spinning) { /* the last spinner to find work sends the next one */
+            stop_spinning(m);
+            cygrt_maybe_wake(p);
+        }
+        struct g *g = become(m, t);
+        if (!g) continue;
+        fiber_before(m, NULL, g, false);
+        struct m *same = cygrt_switch(&m->g0_sp, g->sp, m);
+        fiber_after(m, NULL);
+        CYG_ASSERT(same == m); /* the scheduler's stack never leaves its thread */
+        cygrt_finish_prev(m);
+    }
+    stop_spinning(m);
+}

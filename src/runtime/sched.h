@@ -1,0 +1,324 @@
+/* sched.h: the runtime's own structures. G is a goroutine, M an OS thread, P the right to run goroutines.
+ *
+ * Invariants:
+ * - An M touches a P's unlocked fields only while m->p is that P. Every function that takes a struct p * relies on it.
+ * - A G is in exactly one place: running on an M, in one run queue, parked (found through whoever will wake it), or free.
+ * - Waking is a hint: a parked G may come back for no reason, so every wait looks at its own condition again. Memory of Gs
+ *   and of poll descriptors is never unmapped while the runtime runs, so a late wake-up hits at worst another wait.
+ * Lock order: a queue's spin lock, a timer heap's lock, sched.lock. None is held across a switch.
+ */
+#ifndef CYG_RUNTIME_SCHED_H
+#define CYG_RUNTIME_SCHED_H
+
+#include <cygnet/context.h>
+#include <cygnet/runtime.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define CYGRT_CACHELINE 64
+#define CYGRT_MAX_PROCS 256
+#define CYGRT_QUEUE 256                         /* local run queue; a power of two */
+#define CYGRT_SLICE (10 * CYG_MILLISECOND)      /* what a chain of goroutines that wake each other may use */
+#define CYGRT_POLL_EVERY (200 * CYG_MICROSECOND) /* a busy P looks at its poller no later than this */
+#define CYGRT_GLOBAL_EVERY 61                   /* dispatches between looks at the global queue */
+#define CYGRT_COPY_MAX 128                      /* bytes of argument that cyg_go_copy takes */
+#define CYGRT_STACK_DEFAULT (256u << 10)
+#define CYGRT_STACK_MIN (16u << 10)
+#define CYGRT_STACK_MAX (64u << 20)
+#define CYGRT_EVENTS 128 /* events taken by one epoll_wait */
+
+struct g;
+struct m;
+struct p;
+struct cygrt_pd;
+
+/* ---- what a run queue holds ------------------------------------------------------------------------------------- */
+
+enum cygrt_task_kind { CYGRT_TASK_G = 1, CYGRT_TASK_RECORD = 2 };
+struct cygrt_task {
+    struct cygrt_task *next; /* in the global queue or a batch */
+    uint8_t kind;
+};
+
+/* A goroutine that does not exist yet: when it is dispatched, a G is taken and runs fn(arg, why). */
+struct cygrt_record {
+    struct cygrt_task task;
+    int why;
+    void (*fn)(void *arg, int why);
+    void *arg;
+};
+
+/* ---- timers ----------------------------------------------------------------------------------------------------- */
+
+/* Lives in the heap of one P while armed. fire runs under that heap's lock: it wakes or enqueues, nothing more; what it
+ * returns is when to fire again (0: never). */
+struct cygrt_timer {
+    cyg_time when;     /* guarded by the heap's lock */
+    _Atomic(struct p *) heap; /* NULL: not armed; set and cleared under that P's lock */
+    uint32_t pos;      /* index in the heap; guarded by its lock */
+    cyg_time (*fire)(struct cygrt_timer *t, cyg_time now);
+};
+
+/* ---- goroutine -------------------------------------------------------------------------------------------------- */
+
+enum { W_IDLE = 0, W_WAITING = 1, W_PARKED = 2, W_WOKEN = 3 };
+enum { G_FREE = 0, G_RUNNABLE, G_RUNNING, G_PARKED };
+
+/* Why a goroutine is parked; the names are in dump.c. */
+enum cygrt_reason {
+    CYGRT_R_NONE,
+    CYGRT_R_SLEEP,
+    CYGRT_R_READ,
+    CYGRT_R_WRITE,
+    CYGRT_R_MUTEX,
+    CYGRT_R_COND,
+    CYGRT_R_WAITGROUP,
+    CYGRT_R_BLOCKING,
+    CYGRT_R_FDMUTEX,
+    CYGRT_R_YIELD,
+    CYGRT_REASONS
+};
+
+struct cygrt_ctx_core;
+
+#define CYGRT_G_MAGIC 0x476f7267u
+struct g {
+    struct cygrt_task task; /* first: a G is a task */
+    uint32_t magic;
+    _Atomic uint32_t wait;  /* W_*: the hand-shake between parking and waking */
+    _Atomic uint8_t status; /* G_*: for dumps; written by whoever moves the G */
+    uint8_t reason;         /* cygrt_reason while parked */
+    uint8_t after;          /* what to do when its stack has been left: AFTER_* */
+    uint8_t size_class;     /* log2 of the stack slot */
+    bool guarded;
+    bool used;              /* has run since cygrt_stack_trim looked at its stack */
+    void *sp;               /* saved while not running */
+    char *lo, *hi;          /* the stack: lo is above the guard, hi below this struct */
+    void (*fn)(void *);     /* entry; NULL when it came from a record */
+    void (*ready_fn)(void *, int);
+    void *arg;
+    int why;
+    int line;
+    const char *file;       /* start site; NULL for records: ready_fn tells */
+    const char *name;
+    uint64_t id, parent;
+    const void *wait_obj;
+    cyg_time wait_since;    /* cached clock when it parked */
+    struct cygrt_ctx_core *ctx; /* its current context; NULL: background */
+    struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
+    char *detail;           /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
+    void *asan_fake;
+    void *tsan_fiber;
+};
+enum { AFTER_PARK = 0, AFTER_EXIT, AFTER_YIELD, AFTER_GLOBAL };
+
+/* ---- processor -------------------------------------------------------------------------------------------------- */
+
+struct cygrt_heap_entry {
+    cyg_time when;
+    struct cygrt_timer *t;
+};
+
+struct p {
+    unsigned id;
+    /* local run queue: tail is the owner's, head is taken by compare-and-swap, also by thieves */
+    _Alignas(CYGRT_CACHELINE) _Atomic uint32_t head;
+    _Atomic uint32_t tail;
+    _Atomic(struct cygrt_task *) next_slot; /* woken last: runs next, within the waker's slice */
+    _Atomic(struct cygrt_task *) ring[CYGRT_QUEUE];
+
+    /* the owner's */
+    _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
+    cyg_time slice_start;
+    cyg_time poll_due;
+    _Atomic uint32_t tick;                  /* dispatches; others read it to see progress */
+    uint32_t rnd;
+    struct g *gfree;                        /* free Gs with default stacks */
+    unsigned ngfree;
+    cyg_time trim_due;
+    uint64_t next_goid, end_goid;           /* block of goroutine numbers */
+    struct m *m;                            /* who runs it; guarded by sched.lock when changed from outside */
+
+    /* timers: guarded by tlock; timer_min may be read without */
+    _Alignas(CYGRT_CACHELINE) uint32_t tlock;
+    uint32_t ntimers, cap_timers;
+    _Atomic int64_t timer_min;              /* INT64_MAX: none */
+    struct cygrt_heap_entry *timers;
+
+    /* poller */
+    _Alignas(CYGRT_CACHELINE) uint32_t poll_lock; /* who polls epfd */
+    int epfd, evfd;
+    _Atomic int64_t last_poll;
+    _Atomic uint32_t npds;                  /* descriptors registered here */
+    _Atomic int sleep;                      /* P_AWAKE, P_ASLEEP, P_NOTIFIED */
+    _Atomic int64_t sleep_until;
+    uint32_t seen_tick;                     /* sysmon's */
+
+    /* statistics: written by the owner */
+    _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
+    _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_poll, n_event, n_global;
+};
+enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
+
+/* ---- thread ----------------------------------------------------------------------------------------------------- */
+
+struct m {
+    struct p *p;       /* NULL while blocking or idle */
+    struct g *curg;    /* NULL on the scheduler's own stack */
+    struct g *prev;    /* left a moment ago; finish_prev settles it */
+    void *g0_sp;       /* the scheduler's context while a goroutine runs */
+    bool spinning;
+    pthread_t thread;
+    struct m *idle_next;      /* guarded by sched.lock */
+    struct m *all_next;       /* guarded by sched.lock */
+    _Atomic uint32_t parked;  /* futex: 1 while it waits for a P */
+    struct p *next_p;         /* handed over with the wake-up */
+    void *sigstack;
+    void *asan_fake;
+    const void *stack_lo;
+    size_t stack_size;
+    void *tsan_fiber;
+};
+
+/* ---- the whole -------------------------------------------------------------------------------------------------- */
+
+struct cygrt_sched {
+    _Atomic int state; /* S_* */
+    unsigned nprocs;
+    struct p *ps;
+    cyg_runtime_opts opts;
+    bool no_guard, no_pwait2, no_exclusive;
+
+    _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock of what follows */
+    struct cygrt_task *ghead, *gtail;        /* global queue */
+    struct m *idle_ms;
+    struct m *all_ms;
+    struct g *gfree;                         /* default stacks */
+    unsigned nms;
+
+    _Alignas(CYGRT_CACHELINE) _Atomic uint32_t glen; /* length of the global queue */
+    _Atomic uint32_t nidle;                  /* Ps asleep */
+    _Atomic uint32_t nspinning;
+    _Atomic uint64_t idle_mask[CYGRT_MAX_PROCS / 64];
+    _Atomic uint64_t goid_block;
+    _Atomic uint64_t n_wake, n_blocking, n_blocking_limit, n_started, n_records;
+    _Atomic uint32_t sysmon_deep;            /* futex: 1 while it sleeps without a tick */
+    _Atomic uint32_t dump_wanted;
+    pthread_t sysmon_thread;
+};
+enum { S_OFF = 0, S_RUNNING, S_STOPPING };
+extern struct cygrt_sched cygrt_sched;
+
+/* ---- who am I --------------------------------------------------------------------------------------------------- */
+
+/* The calling thread's M, or NULL. Out of line, because a compiler may keep the address of a thread-local across a switch;
+ * ask again after anything that can park. */
+struct m *cygrt_m(void);
+void cygrt_set_m(struct m *m);
+static inline struct g *cygrt_g(void) {
+    struct m *m = cygrt_m();
+    return m ? m->curg : NULL;
+}
+static inline cyg_time cygrt_p_now(struct p *p) { return atomic_load_explicit(&p->now, memory_order_relaxed); }
+
+/* A statistic with one writer: no locked instruction. */
+#define CYGRT_COUNT(c) atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + 1, memory_order_relaxed)
+
+/* ---- park and wake (park.c) --------------------------------------------------------------------------------------- */
+
+/* To wait: prepare, make g known to whoever will wake it, look at the condition once more, then park or cancel. */
+static inline void cygrt_prepare(struct g *g) { atomic_store_explicit(&g->wait, W_WAITING, memory_order_seq_cst); }
+static inline void cygrt_cancel_prepare(struct g *g) { atomic_store_explicit(&g->wait, W_IDLE, memory_order_release); }
+void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj);
+/* The same, but woken at the deadline (0: none) at the latest. */
+void cygrt_park_until(struct g *g, enum cygrt_reason reason, const void *obj, cyg_time deadline);
+/* Wakes g if it waits. From anywhere but a signal handler. Returns whether it did. */
+bool cygrt_unpark(struct g *g);
+/* The same for one of a batch, such as readiness events: behind those before it, not next. */
+bool cygrt_unpark_tail(struct g *g);
+
+/* ---- run queues and dispatch (queue.c, sched.c) ---------------------------------------------------------------------- */
+
+void cygrt_enqueue(struct cygrt_task *t, bool next);          /* on the caller's P, or the global queue without one */
+void cygrt_queue_put(struct p *p, struct cygrt_task *t);      /* tail; spills half when full */
+void cygrt_queue_put_next(struct p *p, struct cygrt_task *t); /* next slot; its old occupant goes to the tail */
+struct cygrt_task *cygrt_queue_get(struct p *p);              /* head */
+struct cygrt_task *cygrt_queue_get_next(struct p *p);         /* next slot */
+unsigned cygrt_queue_len(struct p *p);
+unsigned cygrt_queue_steal(struct p *p, struct p *victim, bool next_too, struct cygrt_task **first);
+void cygrt_global_put(struct cygrt_task *first, struct cygrt_task *last, unsigned n);
+struct cygrt_task *cygrt_global_get(struct p *p); /* one to run; a fair share more goes to p's queue */
+struct cygrt_task *cygrt_next_local(struct p *p); /* NULL: the scheduler must look around */
+/* Leaves g's stack for the next goroutine or the scheduler; returns when g runs again. */
+struct m *cygrt_leave(struct m *m, struct g *g);
+struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t); /* t: what to run next; NULL: the scheduler */
+void cygrt_finish_prev(struct m *m);
+void cygrt_m_loop(struct m *m);
+bool cygrt_wake_one(void); /* wakes a sleeping P, if there is one */
+void cygrt_wake_p(struct p *p);
+void cygrt_maybe_wake(struct p *p); /* wakes one if p's queue is worth a wake-up */
+
+/* ---- goroutines, stacks (go.c, stack.c) -------------------------------------------------------------------------------- */
+
+struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err); /* p may be NULL */
+void cygrt_g_put(struct p *p, struct g *g);                      /* its stack must not be in use */
+void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_record *r);
+uint64_t cygrt_goid(struct p *p);
+void cygrt_goroutine_main(struct m *m);
+struct g *cygrt_stack_new(unsigned size_class, int *err);
+void cygrt_stack_free(struct g *g);  /* to the global list of its class */
+void cygrt_stack_reset(struct g *g); /* prepares sp so that a switch enters cygrt_entry */
+void cygrt_stack_trim(struct g *g);  /* gives back what a deep run left committed; g is free */
+void cygrt_stacks_drop(void);        /* unmaps all; the runtime has stopped */
+/* Calls fn for every G ever carved, until it returns false. */
+void cygrt_each_g(bool (*fn)(struct g *g, void *arg), void *arg);
+struct g *cygrt_stack_owner(const void *addr, bool *in_guard); /* async-signal-safe */
+void cygrt_stack_stats(uint64_t *carved, uint64_t *unguarded);
+unsigned cygrt_size_class(size_t bytes); /* log2 of the slot */
+
+extern struct m *cygrt_switch(void **save_sp, void *to_sp, struct m *m);
+extern void cygrt_entry(void);
+
+/* ---- timers (timer.c) ---------------------------------------------------------------------------------------------- */
+
+void cygrt_timer_arm(struct cygrt_timer *t, cyg_time when); /* arms or moves it, from any thread */
+bool cygrt_timer_stop(struct cygrt_timer *t);               /* after it returns, fire is not running; true: was armed */
+void cygrt_timers_run(struct p *owner, cyg_time now);       /* fires what is due in owner's heap, on the caller's P */
+
+/* ---- processors, threads, sysmon, blocking (proc.c, sysmon.c, blocking.c) --------------------------------------------- */
+
+unsigned cygrt_cpu_count(void);
+struct m *cygrt_m_start(struct p *p); /* a new thread that runs p; NULL if none can be had */
+void cygrt_handoff(struct p *p);      /* lets another thread run p */
+void *cygrt_sysmon_main(void *arg);
+void cygrt_sysmon_poke(void); /* async-signal-safe */
+void cygrt_futex_wait(_Atomic uint32_t *w, uint32_t val, cyg_duration timeout); /* timeout < 0: none */
+void cygrt_futex_wake(_Atomic uint32_t *w, int n);
+bool cygrt_debug(const char *word); /* CYGNET_DEBUG has it */
+void cygrt_sigstack_init(struct m *m);
+void cygrt_sigstack_free(struct m *m);
+void cygrt_install_signals(void);
+const char *cygrt_reason_text(enum cygrt_reason r);
+
+/* Sets the caller's error detail and returns err. */
+int cygrt_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- contexts, as far as the runtime must know them (ctxlink.c) ---------------------------------------------------------- */
+
+/* First member of every cyg_ctx. */
+struct cygrt_ctx_core {
+    _Atomic int err;       /* 0 while it lasts */
+    _Atomic uint32_t refs;
+    uint32_t lock;         /* spin lock of gs and of the tree above it */
+    struct g *gs;          /* goroutines whose current context this is */
+    void (*destroy)(struct cygrt_ctx_core *c);
+};
+void cygrt_ctx_join(struct g *g, struct cygrt_ctx_core *c); /* takes a reference; c may be NULL */
+void cygrt_ctx_leave(struct g *g);                          /* drops it */
+void cygrt_ctx_unref(struct cygrt_ctx_core *c);
+static inline int cygrt_ctx_err(const struct g *g) {
+    return g->ctx ? atomic_load_explicit(&g->ctx->err, memory_order_seq_cst) : 0;
+}
+
+#endif

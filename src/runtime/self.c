@@ -1,0 +1,47 @@
+/* self.c: the one place that touches thread-local storage. Everything here is out of line and behind a barrier, so that a
+ * compiler can neither keep an address across a switch nor fold two calls into one. */
+#include "runtime/sched.h"
+
+static __thread struct m *tls_m __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) struct m *cygrt_m(void) {
+    __asm__ volatile("" ::: "memory");
+    return tls_m;
+}
+
+__attribute__((noinline)) void cygrt_set_m(struct m *m) {
+    tls_m = m;
+    __asm__ volatile("" ::: "memory");
+}
+
+#undef errno
+extern int *__errno_location(void);
+
+__attribute__((noinline)) int *cyg_errno_location(void) {
+    __asm__ volatile("" ::: "memory");
+    return __errno_location();
+}
+
+uint64_t cyg_goid(void) {
+    struct g *g = cygrt_g();
+    return g ? g->id : 0;
+}
+
+void cyg_set_name(const char *name) {
+    struct g *g = cygrt_g();
+    if (g) g->name = name;
+}
+
+unsigned cyg_procs(void) {
+    return atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) == S_OFF ? 0 : cygrt_sched.nprocs;
+}
+
+unsigned cyg_proc_hint(void) {
+    struct m *m = cygrt_m();
+    return m && m->p ? m->p->id : 0;
+}
+
+cyg_time cyg_now_cached(void) {
+    struct m *m = cygrt_m();
+    return m && m->p ? cygrt_p_now(m->p) : cyg_now();
+}

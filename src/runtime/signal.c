@@ -1,0 +1,119 @@
+/* signal.c: signals. Handlers run on an alternate stack of their M; they set words and write to an eventfd, nothing more,
+ * except the one for a stack overflow, which says what happened and lets the process die. */
+#include "base/fatal.h"
+#include "runtime/sched.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static size_t sigstack_size(void) {
+    size_t min = (size_t)getauxval(AT_MINSIGSTKSZ); /* what the processor's vector state needs */
+    return (min > 16384 ? min + 16384 : 32768);
+}
+
+void cygrt_sigstack_init(struct m *m) {
+    size_t n = sigstack_size();
+    stack_t old;
+    if (sigaltstack(NULL, &old) == 0 && !(old.ss_flags & SS_DISABLE)) return; /* a sanitizer has set one */
+    m->sigstack = malloc(n);
+    if (!m->sigstack) return;
+    stack_t st = {.ss_sp = m->sigstack, .ss_size = n};
+    if (sigaltstack(&st, NULL) != 0) cygrt_sigstack_free(m);
+}
+
+void cygrt_sigstack_free(struct m *m) {
+    if (!m->sigstack) return;
+    stack_t st = {.ss_flags = SS_DISABLE};
+    sigaltstack(&st, NULL);
+    free(m->sigstack);
+    m->sigstack = NULL;
+}
+
+/* snprintf is not async-signal-safe by the letter; into a local buffer, with integers and strings only, glibc's is. */
+static void on_fault(int sig, siginfo_t *info, void *uc) {
+    (void)uc;
+    bool in_guard = false;
+    struct g *g = cygrt_stack_owner(info->si_addr, &in_guard);
+    if (g && in_guard) {
+        char line[400];
+        int n = snprintf(line, sizeof line,
+                         "cygnet: fatal: goroutine %llu (%s%sstarted at %s:%d) overflowed its %zu KiB stack "
+                         "(cyg_go_opts.stack_size sets another)\n",
+                         (unsigned long long)g->id, g->name ? g->name : "", g->name ? ", " : "",
+                         g->file ? g->file : "a connection's readiness", g->line, ((size_t)1 << g->size_class) >> 10);
+        (void)!write(2, line, (size_t)n);
+    }
+    signal(sig, SIG_DFL); /* the faulting instruction runs again and dumps core */
+}
+
+static void on_quit(int sig) {
+    (void)sig;
+    int *e = cyg_errno_location(), saved = *e;
+    atomic_store(&cygrt_sched.dump_wanted, 1);
+    cygrt_sysmon_poke();
+    *e = saved;
+}
+
+void cygrt_install_signals(void) {
+    struct sigaction sa = {.sa_flags = SA_ONSTACK | SA_SIGINFO | SA_NODEFER};
+    sa.sa_sigaction = on_fault;
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGSEGV, &sa, NULL);
+    sigaction(SIGBUS, &sa, NULL);
+    sa = (struct sigaction){.sa_flags = SA_ONSTACK | SA_RESTART, .sa_handler = on_quit};
+    sigaction(SIGQUIT, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- cyg_signal_wait ------------------------------------------------------------------------------------------------ */
+
+static _Atomic uint64_t pending;   /* signals that came and were not taken */
+static _Atomic uint64_t installed; /* signals with our handler */
+static _Atomic int signal_fd = -1; /* an eventfd: every signal writes */
+
+static void on_signal(int sig) {
+    int *e = cyg_errno_location(), saved = *e;
+    atomic_fetch_or(&pending, CYG_SIGNAL(sig));
+    uint64_t one = 1;
+    (void)!write(atomic_load(&signal_fd), &one, sizeof one);
+    *e = saved;
+}
+
+static int install(uint64_t mask) {
+    if (atomic_load(&signal_fd) < 0) {
+        int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), none = -1;
+        if (fd < 0) return -errno;
+        if (!atomic_compare_exchange_strong(&signal_fd, &none, fd)) close(fd);
+    }
+    uint64_t fresh = mask & ~atomic_fetch_or(&installed, mask);
+    for (; fresh; fresh &= fresh - 1) {
+        struct sigaction sa = {.sa_flags = SA_ONSTACK | SA_RESTART, .sa_handler = on_signal};
+        if (sigaction(__builtin_ctzll(fresh) + 1, &sa, NULL) != 0) return -errno;
+    }
+    return 0;
+}
+
+int cyg_signal_wait(uint64_t mask, cyg_time deadline) {
+    if (!mask) return CYG_EINVAL;
+    int err = install(mask);
+    if (err < 0) return err;
+    for (;;) {
+        uint64_t count;
+        (void)!read(atomic_load(&signal_fd), &count, sizeof count); /* clears it; a later signal writes again */
+        uint64_t got = atomic_load(&pending) & mask;
+        if (got) {
+            uint64_t first = got & -got;
+            atomic_fetch_and(&pending, ~first);
+            return __builtin_ctzll(first) + 1;
+        }
+        err = cyg_fd_wait(atomic_load(&signal_fd), CYG_READABLE, deadline);
+        if (err < 0) return err;
+    }
+}

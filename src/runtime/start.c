@@ -1,0 +1,164 @@
+/* start.c: the runtime's beginning and end: cyg_runtime_start, cyg_runtime_stop, cyg_call, cyg_main. */
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "runtime/poller/poller.h"
+#include "runtime/sched.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static unsigned want_procs(unsigned asked) {
+    if (!asked) {
+        const char *env = getenv("CYGNET_MAXPROCS");
+        long v = env ? strtol(env, NULL, 10) : 0;
+        asked = v > 0 ? (unsigned)v : cygrt_cpu_count();
+    }
+    return asked > CYGRT_MAX_PROCS ? CYGRT_MAX_PROCS : asked;
+}
+
+static int open_ps(struct cygrt_sched *s) {
+    s->ps = aligned_alloc(CYGRT_CACHELINE, sizeof *s->ps * s->nprocs);
+    if (!s->ps) return CYG_ENOMEM;
+    memset(s->ps, 0, sizeof *s->ps * s->nprocs);
+    for (unsigned i = 0; i < s->nprocs; i++) {
+        struct p *p = &s->ps[i];
+        p->id = i;
+        p->rnd = 2654435761u * (i + 1);
+        p->epfd = p->evfd = -1;
+        atomic_store(&p->now, cyg_now());
+        atomic_store(&p->timer_min, INT64_MAX);
+        int err = cygrt_poller_open(p);
+        if (err < 0) return cygrt_fail(err, "epoll: %s", cyg_strerror(err));
+    }
+    return 0;
+}
+
+static void close_ps(struct cygrt_sched *s) {
+    for (unsigned i = 0; s->ps && i < s->nprocs; i++) {
+        cygrt_poller_close(&s->ps[i]);
+        free(s->ps[i].timers);
+    }
+    free(s->ps);
+    s->ps = NULL;
+}
+
+static void after_fork(void) {
+    atomic_store(&cygrt_sched.state, S_OFF); /* only the forking thread is left: there is no runtime here */
+    cygrt_set_m(NULL);
+}
+
+int cyg_runtime_start(const cyg_runtime_opts *opts) {
+    struct cygrt_sched *s = &cygrt_sched;
+    static _Atomic int starting;
+    static bool fork_handler; /* guarded by starting */
+    if (atomic_exchange(&starting, 1)) return CYG_ESTATE;
+    int err = CYG_ESTATE;
+    if (atomic_load(&s->state) != S_OFF) goto out;
+    s->opts = opts ? *opts : (cyg_runtime_opts){0};
+    if (!s->opts.stack_size) s->opts.stack_size = CYGRT_STACK_DEFAULT;
+    if (!s->opts.max_threads) s->opts.max_threads = 512;
+    s->nprocs = want_procs(s->opts.maxprocs);
+    s->no_guard = cygrt_debug("noguard");
+    s->no_pwait2 = cygrt_debug("nopwait2");
+    s->no_exclusive = cygrt_debug("noexclusive");
+    if ((err = open_ps(s)) < 0) {
+        close_ps(s);
+        goto out;
+    }
+    if (!fork_handler) fork_handler = pthread_atfork(NULL, NULL, after_fork) == 0;
+    atomic_store(&s->state, S_RUNNING);
+    if (pthread_create(&s->sysmon_thread, NULL, cygrt_sysmon_main, NULL) != 0) cyg_fatal("cannot start a thread");
+    for (unsigned i = 0; i < s->nprocs; i++)
+        if (!cygrt_m_start(&s->ps[i])) cyg_fatal("cannot start a thread");
+    err = 0;
+out:
+    atomic_store(&starting, 0);
+    return err;
+}
+
+int cyg_runtime_stop(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (cygrt_g()) return cygrt_fail(CYG_ESTATE, "cyg_runtime_stop was called by a goroutine");
+    int running = S_RUNNING;
+    if (!atomic_compare_exchange_strong(&s->state, &running, S_STOPPING)) return CYG_ESTATE;
+    for (unsigned i = 0; i < s->nprocs; i++) cygrt_poller_notify(&s->ps[i]);
+    atomic_store(&s->sysmon_deep, 0);
+    cygrt_futex_wake(&s->sysmon_deep, 1);
+    pthread_join(s->sysmon_thread, NULL);
+    for (;;) { /* threads may still appear while others hand their P over */
+        cyg_spin_lock(&s->lock);
+        struct m *m = s->all_ms;
+        if (m) s->all_ms = m->all_next;
+        for (struct m *i = s->idle_ms; i; i = i->idle_next) {
+            atomic_store(&i->parked, 0);
+            cygrt_futex_wake(&i->parked, 1);
+        }
+        s->idle_ms = NULL;
+        cyg_spin_unlock(&s->lock);
+        if (!m) break;
+        pthread_join(m->thread, NULL);
+        free(m);
+    }
+    s->nms = 0;
+    close_ps(s);
+    s->ghead = s->gtail = NULL;
+    atomic_store(&s->glen, 0);
+    atomic_store(&s->nidle, 0);
+    atomic_store(&s->nspinning, 0);
+    for (unsigned i = 0; i < CYGRT_MAX_PROCS / 64; i++) atomic_store(&s->idle_mask[i], 0);
+    atomic_store(&s->n_records, 0);
+    atomic_store(&s->n_started, 0);
+    cygrt_stacks_drop();
+    atomic_store(&s->state, S_OFF);
+    return 0;
+}
+
+struct call {
+    int (*fn)(void *);
+    void *arg;
+    int result;
+    _Atomic uint32_t running; /* futex */
+};
+
+static void run_call(void *arg) {
+    struct call *c = arg;
+    c->result = c->fn(c->arg);
+    atomic_store_explicit(&c->running, 0, memory_order_release);
+    cygrt_futex_wake(&c->running, 1); /* the waiter's frame may be gone: a wake on a stale address wakes nobody */
+}
+
+int cyg_call(int (*fn)(void *), void *arg) {
+    if (cygrt_g()) return fn(arg);
+    struct call c = {.fn = fn, .arg = arg, .running = 1};
+    int err = cyg_go_with(&(cyg_go_opts){.name = "cyg_call"}, run_call, &c);
+    if (err < 0) return err;
+    while (atomic_load_explicit(&c.running, memory_order_acquire)) cygrt_futex_wait(&c.running, 1, -1);
+    return c.result;
+}
+
+struct main_call {
+    int (*fn)(int, char **);
+    int argc;
+    char **argv;
+};
+
+static int run_main(void *arg) {
+    struct main_call *c = arg;
+    cyg_set_name("main");
+    return c->fn(c->argc, c->argv);
+}
+
+int cyg_main(int (*fn)(int argc, char **argv), int argc, char **argv) {
+    cygrt_install_signals();
+    int err = cyg_runtime_start(NULL);
+    if (err < 0) return cyg_fail("cygnet: cannot start the runtime", err), 1;
+    struct main_call c = {fn, argc, argv};
+    int r = cyg_call(run_main, &c);
+    fflush(stdout);
+    (void)cyg_runtime_stop();
+    return r < 0 ? 1 : r > 125 ? 125 : r;
+}

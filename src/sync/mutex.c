@@ -1,0 +1,108 @@
+/* mutex.c: state bit 0: locked; bit 1: the queue is not empty. Normally an unlock frees the lock and wakes the first waiter,
+ * which competes with newcomers and goes back to the front if it loses; a waiter that has waited STARVING gets the lock
+ * handed over, still locked. */
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "sync/waiter.h"
+
+#define LOCKED 1u
+#define WAITERS 2u
+#define STARVING (1 * CYG_MILLISECOND)
+#define SPINS 30 /* looks at a lock held by another P before parking */
+
+struct g *cyg_need_goroutine(const char *call) {
+    struct g *g = cygrt_g();
+    if (!g) cyg_fatal("%s outside a goroutine", call);
+    return g;
+}
+
+int cyg_waitq_wait(cyg_waitq *q, uint32_t *lock, struct cyg_waiter *w, enum cygrt_reason reason, const void *obj,
+                   cyg_time deadline, bool cancellable) {
+    struct g *g = w->g;
+    for (;;) {
+        cygrt_prepare(g);
+        cyg_spin_unlock(lock);
+        int err = cancellable ? cygrt_ctx_err(g) : 0;
+        if (!err && deadline && cyg_now_cached() >= deadline) err = CYG_ETIMEDOUT;
+        if (err || atomic_load_explicit(&w->granted, memory_order_acquire))
+            cygrt_cancel_prepare(g);
+        else
+            cygrt_park_until(g, reason, obj, deadline);
+        if (atomic_load_explicit(&w->granted, memory_order_acquire)) return 0;
+        cyg_spin_lock(lock);
+        if (atomic_load_explicit(&w->granted, memory_order_acquire)) {
+            cyg_spin_unlock(lock);
+            return 0;
+        }
+        if (!err && cancellable) err = cygrt_ctx_err(g);
+        if (!err && deadline && cyg_now_cached() >= deadline) err = CYG_ETIMEDOUT;
+        if (err) {
+            waitq_remove(q, w);
+            cyg_spin_unlock(lock);
+            return err;
+        }
+    }
+}
+
+static bool try_lock(cyg_mutex *m) {
+    uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+    return !(s & LOCKED) && __atomic_compare_exchange_n(&m->state, &s, s | LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Sets WAITERS while the lock is held by somebody; false: it became free and is ours now. */
+static bool must_wait(cyg_mutex *m) {
+    uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+    for (;;) {
+        uint32_t to = s & LOCKED ? s | WAITERS : s | LOCKED;
+        if (__atomic_compare_exchange_n(&m->state, &s, to, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return s & LOCKED;
+    }
+}
+
+static int lock_slow(cyg_mutex *m, bool cancellable) {
+    if (cyg_procs() > 1)
+        for (int i = 0; i < SPINS; i++) {
+            if (try_lock(m)) return 0;
+            cyg_cpu_relax();
+        }
+    struct g *g = cyg_need_goroutine("cyg_mutex_lock");
+    struct cyg_waiter w = {.g = g, .since = cyg_now()};
+    for (bool again = false;; again = true) {
+        cyg_spin_lock(&m->qlock);
+        if (!must_wait(m)) {
+            cyg_spin_unlock(&m->qlock);
+            return 0;
+        }
+        atomic_store_explicit(&w.granted, 0, memory_order_relaxed);
+        if (again)
+            waitq_push_front(&m->queue, &w);
+        else
+            waitq_push(&m->queue, &w);
+        int err = cyg_waitq_wait(&m->queue, &m->qlock, &w, CYGRT_R_MUTEX, m, 0, cancellable);
+        if (err) return err; /* WAITERS may be left set: an unlock finds an empty queue and clears it */
+        if (atomic_load_explicit(&w.granted, memory_order_relaxed) == 2) return 0; /* handed over */
+    }
+}
+
+void cyg_mutex_lock_slow(cyg_mutex *m) { (void)lock_slow(m, false); }
+
+int cyg_mutex_lock_ctx(cyg_mutex *m) {
+    uint32_t free_ = 0;
+    if (__atomic_compare_exchange_n(&m->state, &free_, LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return 0;
+    return lock_slow(m, true);
+}
+
+void cyg_mutex_unlock_slow(cyg_mutex *m) {
+    cyg_spin_lock(&m->qlock);
+    uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+    if (!(s & LOCKED)) cyg_fatal("unlock of an unlocked mutex at %p", (void *)m);
+    struct cyg_waiter *w = m->queue.head;
+    struct g *g = w ? w->g : NULL;
+    bool hand_over = w && cyg_now() - w->since >= STARVING;
+    if (w) waitq_remove(&m->queue, w);
+    uint32_t rest = m->queue.head ? WAITERS : 0;
+    /* Nobody but us clears LOCKED, and WAITERS changes only under qlock. */
+    __atomic_store_n(&m->state, (hand_over ? LOCKED : 0) | rest, __ATOMIC_RELEASE);
+    if (w) atomic_store_explicit(&w->granted, hand_over ? 2 : 1, memory_order_release);
+    cyg_spin_unlock(&m->qlock);
+    if (g) cygrt_unpark(g);
+}
