@@ -44,6 +44,6 @@ def test_example_runs(build, language, example, tmp_path):
     library = build / "src"
     program = tmp_path / example.stem
     link = ["-x", "none", "-L", str(library), "-lcygnet", f"-Wl,-rpath,{library}", "-pthread"]
-    compile_("gcc", language, ["-O1", "-o", str(program), str(example), *link])
+    compile_("g++" if language == "c++17" else "gcc", language, ["-O1", "-o", str(program), str(example), *link])
     done = subprocess.run([program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}{done.stderr}"
