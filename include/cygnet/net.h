@@ -120,7 +120,8 @@ CYG_API int cyg_conn_wait_readable(cyg_conn *c);
 
 /* Leaves the connection with the poller: the call returns at once, and when something can be read, or the deadline (0: none)
  * passes, or c is closed, fn(arg, why) runs on a new goroutine: once. why is 0, CYG_ETIMEDOUT or CYG_ECLOSED. An idle
- * connection kept this way holds neither stack nor buffer. Nobody may read meanwhile. What is readable already starts fn soon.
+ * connection kept this way holds neither stack nor buffer. Nobody may read or set the read deadline meanwhile; the one set
+ * before holds again afterwards. What is readable already starts fn soon.
  * Blocks: never. From: goroutine. Owns: the poller keeps a pointer to c, so the caller's reference must live until fn runs.
  * Returns: 0, CYG_ECLOSED (fn will not run), CYG_ENOTSUP. */
 typedef void cyg_conn_ready_fn(void *arg, int why);

@@ -11,7 +11,7 @@ static bool expired(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time now) {
 
 static void start_record(struct cygrt_pd *pd, int why) {
     pd->record.why = why;
-    atomic_store_explicit(&pd->deadline[CYGRT_READ], 0, memory_order_relaxed); /* it was the idle time's */
+    atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
     atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
     cygrt_enqueue(&pd->record.task, false);
 }
@@ -114,14 +114,15 @@ int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
 
 int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg_time deadline) {
     pd->record = (struct cygrt_record){.task = {.kind = CYGRT_TASK_RECORD}, .fn = fn, .arg = arg};
-    if (atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed) != deadline)
-        atomic_store(&pd->deadline[CYGRT_READ], deadline);
+    pd->kept_deadline = atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed);
+    if (pd->kept_deadline != deadline) atomic_store(&pd->deadline[CYGRT_READ], deadline);
     atomic_fetch_add_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
     uintptr_t v = atomic_load(&pd->slot[CYGRT_READ]), me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
     for (;;) {
         if (v == CYGRT_PD_READY || atomic_load(&pd->closing)) {
             if (atomic_load(&pd->closing)) {
                 atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+                atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
                 return CYG_ECLOSED;
             }
             if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, CYGRT_PD_NIL)) continue;
@@ -140,7 +141,7 @@ bool cygrt_pd_cancel_record(struct cygrt_pd *pd) {
     uintptr_t me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
     if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &me, CYGRT_PD_NIL)) return false;
     atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
-    atomic_store_explicit(&pd->deadline[CYGRT_READ], 0, memory_order_relaxed);
+    atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
     return true;
 }
 

@@ -36,6 +36,7 @@ struct cygrt_pd {
     int fd;
     struct p *home;                /* whose poller; NULL: a listener, known to all */
     struct cygrt_record record;    /* for slot[READ] */
+    cyg_time kept_deadline;        /* the reader's deadline, while the record's stands in its place; the record owner's */
     struct cygrt_pd_timer timer[2]; /* armed lazily: a deadline that moves later costs a store */
     struct cygrt_pd *next_free;
 };
