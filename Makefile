@@ -11,7 +11,7 @@ PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo pyth
 NINJA = ninja -C $(BUILD) -j$(JOBS)
 PYTESTS = $(wildcard tests/layers tests/headers tests/install tests/probe tests/docs tests/integration)
 
-.PHONY: all help setup run test unit tests-built check lint format format-check bench stress install clean
+.PHONY: all help setup run test unit tests-built check lint format format-check bench install clean
 
 all: setup $(BUILD)/build.ninja ## build the library, the gateway and the examples into build/ (what is missing is installed)
 	@$(NINJA)
@@ -59,6 +59,11 @@ format: ## lay out every C file as .clang-format says
 format-check: ## list C files that `make format` would change
 	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror --style=file
 
+bench: setup $(BUILD)/build.ninja ## measure against floors and peers on two CPUs (about 20 minutes; see bench/README.md)
+	@tools/setup.sh bench
+	@$(NINJA) --quiet
+	@for script in hello proxy; do $(PYTHON) bench/$$script.py --build $(BUILD) || exit 1; done
+
 install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc and binary under PREFIX (/usr/local), inside DESTDIR
 	@test "$$(cat $(BUILD)/.prefix)" = "$(PREFIX)" || meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
 	@echo $(PREFIX) >$(BUILD)/.prefix
@@ -67,4 +72,4 @@ install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc and binary un
 	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
 clean: ## remove what was built
-	@rm -rf build build-asan build-tsan build-clang build-fuzz
+	@rm -rf build build-asan build-tsan build-clang build-fuzz build-bench

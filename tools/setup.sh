@@ -50,6 +50,7 @@ needs() {
         need 'command -v haproxy'                haproxy        'a peer'
         need 'command -v wrk'                    wrk            'load'
         need 'command -v taskset'                util-linux     'pins CPUs'
+        need 'command -v perf'                   linux-perf     'counts system calls in the kernel'
         ;;
     *)
         echo "tools/setup.sh: no purpose '$1'; there are run, test, check, bench" >&2
