@@ -60,7 +60,7 @@ static const struct cyg_gw_row *nearest_row(enum cyg_gw_section section, cyg_str
     for (size_t i = 0; i < cyg_gw_nrows; i++) {
         const struct cyg_gw_row *row = &cyg_gw_rows[i];
         if (row->section != section || row->type == CYG_GW_T_LATER) continue;
-        size_t d = cyg_gw_edit_distance(word, cyg_str_of(row->key));
+        size_t d = cyg_gw_word_distance(word, cyg_str_of(row->key));
         if (d >= *distance) continue;
         *distance = d;
         best = row;
@@ -150,7 +150,9 @@ static void build_list(struct cyg_gw_build *b, const struct cyg_gw_row *row, con
 
 static void missing(struct cyg_gw_build *b, const struct cyg_gw_row *row, const struct cyg_gw_node *section) {
     const struct cyg_gw_type_doc *type = &cyg_gw_type_docs[row->type];
-    cyg_gw_tell(b, section, "key \"%s\" is missing, expected %s", row->key, type->expected);
+    bool list = row->item_bytes > 0;
+    cyg_gw_tell(b, section, "key \"%s\" is missing, expected %s%s", row->key, list ? "a " : "",
+                list ? type->name : type->expected);
 }
 
 /* A key that is not there: its default counts, in a section those of all keys within. */
@@ -177,7 +179,8 @@ static void build_section(struct cyg_gw_build *b, const struct cyg_gw_node *node
     if (node && node->broken) return;
     if (node && node->kind != CYG_GW_MAP) {
         char what[CYG_GW_QUOTED];
-        cyg_gw_tell(b, node, "found %s, expected a map", cyg_gw_found(what, node));
+        cyg_gw_tell(b, node, "found %s, expected a %s", cyg_gw_found(what, node),
+                    section == CYG_GW_S_TOP ? "document with version, listeners and clusters" : "map");
         return;
     }
     if (node) check_keys(b, node, section);

@@ -79,7 +79,7 @@ static node *nearest_cluster(node *clusters, cyg_str word, size_t *distance) {
     *distance = SIZE_MAX;
     for (node *n = clusters->first; n; n = n->next) {
         node *name = cyg_gw_node_get(n, "name");
-        size_t d = name && !name->broken ? cyg_gw_edit_distance(word, name->text) : SIZE_MAX;
+        size_t d = name && !name->broken ? cyg_gw_word_distance(word, name->text) : SIZE_MAX;
         if (d >= *distance) continue;
         *distance = d;
         best = name;
@@ -94,7 +94,8 @@ static void find_cluster(struct cyg_gw_build *b, struct cyg_gw_route *r, node *r
     if (ref->broken || ref->nothing || ref->kind != CYG_GW_SCALAR) return;
     for (node *n = clusters->first; n && c < config->clusters + config->nclusters; n = n->next, c++) {
         node *name = cyg_gw_node_get(n, "name");
-        if (!name || !cyg_str_eq(name->text, ref->text)) continue;
+        if (!name || name->broken || name->kind != CYG_GW_SCALAR) return; /* it may be the one: told enough */
+        if (!cyg_str_eq(name->text, ref->text)) continue;
         r->cluster = c;
         return;
     }

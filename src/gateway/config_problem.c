@@ -88,8 +88,8 @@ const char *cyg_gw_quote(char out[CYG_GW_QUOTED], cyg_str s) {
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-size_t cyg_gw_edit_distance(cyg_str a, cyg_str b) {
-    if (a.n > WORD_BYTES || b.n > WORD_BYTES) return SIZE_MAX;
+/* Damerau and Levenshtein's, with swaps of neighbours that nothing else touches. Neither text is longer than WORD_BYTES. */
+static size_t edit_distance(cyg_str a, cyg_str b) {
     /* rows[i % 3][j]: distance of the first i letters of a and the first j of b; a swap looks back two rows. */
     size_t rows[3][WORD_BYTES + 1];
     for (size_t j = 0; j <= b.n; j++) rows[0][j] = j;
@@ -106,6 +106,20 @@ size_t cyg_gw_edit_distance(cyg_str a, cyg_str b) {
         }
     }
     return rows[a.n % 3][b.n];
+}
+
+/* Whether leaving letters out of b makes a. */
+static bool is_shortened(cyg_str a, cyg_str b) {
+    size_t i = 0;
+    for (size_t j = 0; j < b.n && i < a.n; j++)
+        if (a.p[i] == b.p[j]) i++;
+    return i == a.n && a.n >= 3;
+}
+
+size_t cyg_gw_word_distance(cyg_str found, cyg_str meant) {
+    if (found.n > WORD_BYTES || meant.n > WORD_BYTES) return SIZE_MAX;
+    size_t d = edit_distance(found, meant);
+    return d > 1 && is_shortened(found, meant) ? 1 : d;
 }
 
 bool cyg_gw_is_near(cyg_str found, size_t distance) { return distance <= 1 + found.n / 4 && distance < found.n; }

@@ -22,11 +22,12 @@ void cyg_gw_problems_sort(struct cyg_gw_problems *p);
  * Returns: out. */
 const char *cyg_gw_quote(char out[CYG_GW_QUOTED], cyg_str s);
 
-/* How many letters must be added, taken away, changed or swapped with their neighbour to make b of a. Texts longer than 64
- * bytes count as far from everything. */
-size_t cyg_gw_edit_distance(cyg_str a, cyg_str b);
+/* How far a word is from one that may have been meant: the letters that must be added, taken away, changed or swapped with
+ * their neighbour; 1 for a shortened word, as "max_conns" for "max_connections". Words of more than 64 bytes are far from
+ * everything. */
+size_t cyg_gw_word_distance(cyg_str found, cyg_str meant);
 
-/* Whether a word at that distance is likely what somebody meant who wrote `found`. */
+/* Whether a word at that distance is likely to be what was meant. */
 bool cyg_gw_is_near(cyg_str found, size_t distance);
 
 #endif

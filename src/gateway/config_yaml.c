@@ -200,10 +200,14 @@ static int syntax_error(struct reader *r, const yaml_parser_t *y, cyg_str text) 
     if (y->error == YAML_MEMORY_ERROR) return CYG_ENOMEM;
     yaml_mark_t at = y->problem_mark;
     const char *problem = y->problem ? y->problem : "not YAML";
+    char c = byte_at(text, at);
     if (y->error == YAML_READER_ERROR) { /* has no mark; what it finds has been looked for before */
         cyg_gw_problem_add(r->problems, r->name, 0, 0, "%s", problem);
-    } else if (byte_at(text, at) == '\t') {
+    } else if (c == '\t') {
         tell(r, at, "found a tab, expected spaces: YAML is not indented with tabs");
+    } else if (c == '%' || c == '@' || c == '`') { /* YAML keeps these for itself */
+        cyg_gw_problem_add(r->problems, r->name, at.line + 1, at.column + 1,
+                           "found %c, which may not begin a value; put the value in quotes", c);
     } else if (y->context && y->context_mark.line != at.line) {
         cyg_gw_problem_add(r->problems, r->name, at.line + 1, at.column + 1, "%s, %s that begins in line %zu", problem,
                            y->context, y->context_mark.line + 1);
