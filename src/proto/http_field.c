@@ -83,71 +83,73 @@ uint32_t cyg_http_field_id_of(cyg_str name) {
     return CYG_HTTP_OTHER;
 }
 
-/* The IANA registry as of 2025; 306 and 418 are registered as unused. */
+/* The IANA registry; 306 and 418 are registered as unused. */
+static const char *const status_texts[] = {
+    [100] = "Continue",
+    [101] = "Switching Protocols",
+    [102] = "Processing",
+    [103] = "Early Hints",
+    [104] = "Upload Resumption Supported",
+    [200] = "OK",
+    [201] = "Created",
+    [202] = "Accepted",
+    [203] = "Non-Authoritative Information",
+    [204] = "No Content",
+    [205] = "Reset Content",
+    [206] = "Partial Content",
+    [207] = "Multi-Status",
+    [208] = "Already Reported",
+    [226] = "IM Used",
+    [300] = "Multiple Choices",
+    [301] = "Moved Permanently",
+    [302] = "Found",
+    [303] = "See Other",
+    [304] = "Not Modified",
+    [305] = "Use Proxy",
+    [307] = "Temporary Redirect",
+    [308] = "Permanent Redirect",
+    [400] = "Bad Request",
+    [401] = "Unauthorized",
+    [402] = "Payment Required",
+    [403] = "Forbidden",
+    [404] = "Not Found",
+    [405] = "Method Not Allowed",
+    [406] = "Not Acceptable",
+    [407] = "Proxy Authentication Required",
+    [408] = "Request Timeout",
+    [409] = "Conflict",
+    [410] = "Gone",
+    [411] = "Length Required",
+    [412] = "Precondition Failed",
+    [413] = "Content Too Large",
+    [414] = "URI Too Long",
+    [415] = "Unsupported Media Type",
+    [416] = "Range Not Satisfiable",
+    [417] = "Expectation Failed",
+    [421] = "Misdirected Request",
+    [422] = "Unprocessable Content",
+    [423] = "Locked",
+    [424] = "Failed Dependency",
+    [425] = "Too Early",
+    [426] = "Upgrade Required",
+    [428] = "Precondition Required",
+    [429] = "Too Many Requests",
+    [431] = "Request Header Fields Too Large",
+    [451] = "Unavailable For Legal Reasons",
+    [500] = "Internal Server Error",
+    [501] = "Not Implemented",
+    [502] = "Bad Gateway",
+    [503] = "Service Unavailable",
+    [504] = "Gateway Timeout",
+    [505] = "HTTP Version Not Supported",
+    [506] = "Variant Also Negotiates",
+    [507] = "Insufficient Storage",
+    [508] = "Loop Detected",
+    [510] = "Not Extended",
+    [511] = "Network Authentication Required",
+};
+
 const char *cyg_http_status_text(int status) {
-    static const char *const informational[] = {"Continue", "Switching Protocols", "Processing", "Early Hints",
-                                                "Upload Resumption Supported"};
-    static const char *const successful[] = {"OK",
-                                             "Created",
-                                             "Accepted",
-                                             "Non-Authoritative Information",
-                                             "No Content",
-                                             "Reset Content",
-                                             "Partial Content",
-                                             "Multi-Status",
-                                             "Already Reported",
-                                             [26] = "IM Used"};
-    static const char *const redirection[] = {
-        "Multiple Choices",         "Moved Permanently", "Found", "See Other", "Not Modified", "Use Proxy",
-        [7] = "Temporary Redirect", "Permanent Redirect"};
-    static const char *const client_error[] = {"Bad Request",
-                                               "Unauthorized",
-                                               "Payment Required",
-                                               "Forbidden",
-                                               "Not Found",
-                                               "Method Not Allowed",
-                                               "Not Acceptable",
-                                               "Proxy Authentication Required",
-                                               "Request Timeout",
-                                               "Conflict",
-                                               "Gone",
-                                               "Length Required",
-                                               "Precondition Failed",
-                                               "Content Too Large",
-                                               "URI Too Long",
-                                               "Unsupported Media Type",
-                                               "Range Not Satisfiable",
-                                               "Expectation Failed",
-                                               [21] = "Misdirected Request",
-                                               "Unprocessable Content",
-                                               "Locked",
-                                               "Failed Dependency",
-                                               "Too Early",
-                                               "Upgrade Required",
-                                               [28] = "Precondition Required",
-                                               "Too Many Requests",
-                                               [31] = "Request Header Fields Too Large",
-                                               [51] = "Unavailable For Legal Reasons"};
-    static const char *const server_error[] = {"Internal Server Error",
-                                               "Not Implemented",
-                                               "Bad Gateway",
-                                               "Service Unavailable",
-                                               "Gateway Timeout",
-                                               "HTTP Version Not Supported",
-                                               "Variant Also Negotiates",
-                                               "Insufficient Storage",
-                                               "Loop Detected",
-                                               [10] = "Not Extended",
-                                               "Network Authentication Required"};
-#define CLASS(list) \
-    { list, sizeof list / sizeof list[0] }
-    static const struct {
-        const char *const *texts;
-        int n;
-    } classes[] = {CLASS(informational), CLASS(successful), CLASS(redirection), CLASS(client_error), CLASS(server_error)};
-#undef CLASS
-    if (status < 100 || status > 599) return "";
-    int code = status % 100;
-    const char *text = code < classes[status / 100 - 1].n ? classes[status / 100 - 1].texts[code] : NULL;
-    return text ? text : "";
+    if (status < 0 || (size_t)status >= sizeof status_texts / sizeof status_texts[0]) return "";
+    return status_texts[status] ? status_texts[status] : "";
 }
