@@ -5,7 +5,9 @@
 #include "runtime/sched.h"
 
 #define TICK (1 * CYG_MILLISECOND)
-#define QUIET_TICKS 50 /* all asleep for so many ticks: sleep until somebody wakes */
+#define SLOW_TICK (10 * CYG_MILLISECOND)
+#define QUIET_TICKS 4       /* all asleep for so many ticks: tick slowly */
+#define VERY_QUIET_TICKS 14 /* and for so many: sleep until somebody wakes */
 
 /* A P that has not dispatched since the last tick, though something waits for it. */
 static bool neglects(struct p *p, cyg_time now) {
@@ -50,9 +52,9 @@ void *cygrt_sysmon_main(void *arg) {
         bool alone = s->nprocs == 1; /* no other P could help: nothing to tick for */
         unsigned awake = alone ? 0 : look_around();
         quiet = awake ? 0 : quiet + 1;
-        if (!alone && quiet < QUIET_TICKS) {
+        if (!alone && quiet < VERY_QUIET_TICKS) {
             _Atomic uint32_t never = 0;
-            cygrt_futex_wait(&never, 0, TICK);
+            cygrt_futex_wait(&never, 0, quiet < QUIET_TICKS ? TICK : SLOW_TICK);
             continue;
         }
         atomic_store(&s->sysmon_deep, 1);
