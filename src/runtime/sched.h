@@ -158,6 +158,7 @@ struct p {
     /* statistics: written by the owner */
     _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
     _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_poll, n_event, n_global;
+    _Atomic uint64_t n_left, n_taken;       /* start records left with a poller, and started or taken back */
 };
 enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
 
@@ -202,7 +203,8 @@ struct cygrt_sched {
     _Atomic uint32_t nspinning;
     _Atomic uint64_t idle_mask[CYGRT_MAX_PROCS / 64];
     _Atomic uint64_t goid_block;
-    _Atomic uint64_t n_wake, n_blocking, n_blocking_limit, n_started, n_records;
+    _Atomic uint64_t n_wake, n_blocking, n_blocking_limit;
+    _Atomic uint64_t n_started, n_taken;     /* by threads without a P */
     _Atomic uint32_t sysmon_deep;            /* futex: 1 while it sleeps without a tick */
     _Atomic uint32_t dump_wanted;
     pthread_t sysmon_thread;

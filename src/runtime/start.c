@@ -110,7 +110,7 @@ int cyg_runtime_stop(void) {
     atomic_store(&s->nidle, 0);
     atomic_store(&s->nspinning, 0);
     for (unsigned i = 0; i < CYGRT_MAX_PROCS / 64; i++) atomic_store(&s->idle_mask[i], 0);
-    atomic_store(&s->n_records, 0);
+    atomic_store(&s->n_taken, 0);
     atomic_store(&s->n_started, 0);
     cygrt_stacks_drop();
     atomic_store(&s->state, S_OFF);

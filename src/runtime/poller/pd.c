@@ -9,10 +9,23 @@ static bool expired(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time now) {
     return d && now >= d;
 }
 
+static void count_left(void) {
+    struct m *m = cygrt_m(); /* only goroutines leave records */
+    CYGRT_COUNT(m->p->n_left);
+}
+
+static void count_taken(void) {
+    struct m *m = cygrt_m();
+    if (m && m->p)
+        CYGRT_COUNT(m->p->n_taken);
+    else
+        atomic_fetch_add_explicit(&cygrt_sched.n_taken, 1, memory_order_relaxed);
+}
+
 static void start_record(struct cygrt_pd *pd, int why) {
     pd->record.why = why;
     atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+    count_taken();
     cygrt_enqueue(&pd->record.task, false);
 }
 
@@ -116,12 +129,12 @@ int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg
     pd->record = (struct cygrt_record){.task = {.kind = CYGRT_TASK_RECORD}, .fn = fn, .arg = arg};
     pd->kept_deadline = atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed);
     if (pd->kept_deadline != deadline) atomic_store(&pd->deadline[CYGRT_READ], deadline);
-    atomic_fetch_add_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+    count_left();
     uintptr_t v = atomic_load(&pd->slot[CYGRT_READ]), me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
     for (;;) {
         if (v == CYGRT_PD_READY || atomic_load(&pd->closing)) {
             if (atomic_load(&pd->closing)) {
-                atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+                count_taken();
                 atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
                 return CYG_ECLOSED;
             }
@@ -140,7 +153,7 @@ int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg
 bool cygrt_pd_cancel_record(struct cygrt_pd *pd) {
     uintptr_t me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
     if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &me, CYGRT_PD_NIL)) return false;
-    atomic_fetch_sub_explicit(&cygrt_sched.n_records, 1, memory_order_relaxed);
+    count_taken();
     atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
     return true;
 }
