@@ -1,0 +1,290 @@
+/* conn.c: the life of one accepted connection: idle as a start record, then on a goroutine for as long as requests are in
+ * the buffer, then idle again.
+ *
+ *     start -> on_readable -> conn_ready -> serve ... serve -> on_readable -> ...
+ *                                             '-> linger or close
+ * Owner: the start record while one is left with the poller, else the goroutine it started. Deadlines are set on the
+ * connection only when they matter: the steady request finds its head in one read and its answer goes out in one write.
+ */
+#include "http/internal.h"
+
+#include <stdlib.h>
+
+#define DRAIN_BYTES ((size_t)256 * 1024) /* of a body that the handler left; beyond, closing is cheaper */
+#define LINGER_BYTES ((size_t)1024 * 1024)
+
+enum next { NEXT_REQUEST, NEXT_IDLE, NEXT_CLOSE };
+
+static void conn_ready(void *arg, int why);
+static void linger_ready(void *arg, int why);
+
+/* Leaves the conn with the poller until bytes come. The deadline is the read deadline, too: readiness can be a false alarm,
+ * and a read that finds nothing must not wait for ever. It lies up to an eighth later than asked, so that it is set anew only
+ * every so many requests. */
+static int go_idle(struct http_conn *hc) {
+    cyg_duration idle = hc->server->opts.idle_timeout;
+    cyg_time now = cyg_now_cached(), d = hc->read_deadline;
+    if (HTTP_UNLIKELY(d < now + idle || d > now + idle + idle / 8)) {
+        hc->read_deadline = d = now + idle + idle / 8;
+        (void)cyg_set_read_deadline(hc->c, d);
+    }
+    return cyg_conn_on_readable(hc->c, conn_ready, hc, d);
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------------ */
+
+static void list_add(struct http_conn *hc) {
+    struct http_shard *sh = &hc->server->shards[hc->shard];
+    cyg_mutex_lock(&sh->lock);
+    hc->next = sh->conns;
+    if (hc->next) hc->next->prev = hc;
+    sh->conns = hc;
+    sh->accepted++;
+    cyg_mutex_unlock(&sh->lock);
+}
+
+static void list_remove(struct http_conn *hc) {
+    struct http_shard *sh = &hc->server->shards[hc->shard];
+    cyg_mutex_lock(&sh->lock);
+    if (hc->next) hc->next->prev = hc->prev;
+    if (hc->prev)
+        hc->prev->next = hc->next;
+    else
+        sh->conns = hc->next;
+    sh->closed_requests += hc->requests;
+    cyg_mutex_unlock(&sh->lock);
+}
+
+void http_conn_finish(struct http_conn *hc) {
+    cyg_http_server *s = hc->server;
+    (void)cyg_close(hc->c);
+    free(hc);
+    __atomic_sub_fetch(&s->nconns, 1, __ATOMIC_SEQ_CST);
+    if (HTTP_UNLIKELY(__atomic_load_n(&s->gone_wanted, __ATOMIC_SEQ_CST) > 0)) {
+        cyg_mutex_lock(&s->lock);
+        cyg_cond_broadcast(&s->gone);
+        cyg_mutex_unlock(&s->lock);
+    }
+    http_server_unref(s);
+}
+
+static void conn_end(struct http_conn *hc) {
+    list_remove(hc);
+    http_conn_finish(hc);
+}
+
+void http_conn_start(cyg_http_server *s, cyg_conn *c) {
+    struct http_conn *hc = calloc(1, sizeof *hc);
+    if (!hc) {
+        (void)cyg_close(c);
+        return;
+    }
+    hc->c = c;
+    hc->server = s;
+    hc->shard = (uint16_t)(cyg_proc_hint() & (s->nshards - 1));
+    __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&s->nconns, 1, __ATOMIC_RELAXED);
+    list_add(hc);
+    if (go_idle(hc) < 0) conn_end(hc);
+}
+
+void http_conn_peer(struct http_conn *hc) {
+    if (hc->peer_known) return;
+    cyg_addr a;
+    hc->peer_known = true;
+    if (cyg_conn_peer_addr(hc->c, &a) < 0) return;
+    hc->peer_family = a.family;
+    hc->peer_port = a.port;
+    hc->peer_scope = a.scope;
+    memcpy(hc->peer_ip, a.ip, sizeof hc->peer_ip);
+    if (a.family == CYG_AF_UNIX) return;
+    size_t n = cyg_addr_format_ip(&a, hc->peer_text, sizeof hc->peer_text);
+    hc->peer_text_n = (uint8_t)(n < sizeof hc->peer_text ? n : sizeof hc->peer_text - 1);
+}
+
+/* ---- the end with the client still sending ----------------------------------------------------------------------- */
+
+/* Ends our direction and goes on reading until the client has ended its own: a close with unread bytes would be a reset,
+ * which can destroy the answer on its way. Without stack or buffer between reads. Source: RFC 9112 section 9.6. */
+static void linger(struct http_conn *hc) {
+    if (cyg_close_write(hc->c) < 0) {
+        conn_end(hc);
+        return;
+    }
+    hc->lingering = true;
+    hc->linger_bytes = 0;
+    hc->read_deadline = cyg_now() + hc->server->opts.linger;
+    (void)cyg_set_read_deadline(hc->c, hc->read_deadline);
+    if (cyg_conn_on_readable(hc->c, linger_ready, hc, hc->read_deadline) < 0) conn_end(hc);
+}
+
+static void linger_ready(void *arg, int why) {
+    struct http_conn *hc = arg;
+    char *b = why == 0 ? http_buf_get() : NULL;
+    ssize_t n = CYG_ECLOSED;
+    while (b && (n = cyg_read(hc->c, b, HTTP_BUF_BYTES)) > 0) {
+        hc->linger_bytes += (uint32_t)n;
+        if ((size_t)n < HTTP_BUF_BYTES || hc->linger_bytes > LINGER_BYTES) break;
+    }
+    if (b) http_buf_put(b);
+    if (n <= 0 || hc->linger_bytes > LINGER_BYTES || cyg_conn_on_readable(hc->c, linger_ready, hc, hc->read_deadline) < 0)
+        conn_end(hc);
+}
+
+/* ---- one request ------------------------------------------------------------------------------------------------ */
+
+void http_x_read_deadline(struct http_x *x, cyg_time deadline) {
+    if (x->hc->read_deadline == deadline) return;
+    x->hc->read_deadline = deadline;
+    (void)cyg_set_read_deadline(x->hc->c, deadline);
+}
+
+/* Reads until the head is complete. 1; 0 when the connection is to end without an answer; negative when refused. */
+static int read_head(struct http_x *x, cyg_http_req *req) {
+    struct http_rd *rd = &x->rd;
+    for (;;) {
+        int r = cyg_h1_parse_request(&req->h, rd->area + rd->pos, http_rd_left(rd), &x->s->limits);
+        if (HTTP_LIKELY(r == CYG_H1_DONE)) return 1;
+        if (r == CYG_H1_ERROR) {
+            http_refuse(x, req, req->h.error_status, req->h.error);
+            return -1;
+        }
+        if (http_x_flush(x) < 0) return 0;
+        http_x_read_deadline(x, req->start + x->s->opts.head_timeout);
+        if ((r = http_rd_room_for_head(rd, x->s->limits.max_head)) < 0) {
+            http_refuse(x, NULL, r == CYG_ELIMIT ? 431 : 503, r == CYG_ELIMIT ? "head_too_large" : "no_memory");
+            return -1;
+        }
+        ssize_t n = http_rd_fill(rd, SIZE_MAX);
+        if (n == CYG_ETIMEDOUT) http_refuse(x, NULL, 408, "head_timeout");
+        if (n < 0) return n == CYG_ETIMEDOUT ? -1 : 0;
+    }
+}
+
+static void req_init(cyg_http_req *req, struct http_x *x, cyg_http_field *fields) {
+    req->x = x;
+    req->start = cyg_now_cached();
+    req->body_err = 0;
+    req->rest = (cyg_str){NULL, 0};
+    req->continue_due = req->pumped = req->peer_filled = false;
+    req->nparams = 0;
+    cyg_h1_head_init(&req->h, fields);
+}
+
+static void res_init(cyg_http_res *res, struct http_x *x, cyg_http_req *req) {
+    *res = (cyg_http_res){.x = x, .req = req, .extra = x->buf->extra, .extra_cap = HTTP_EXTRA_BYTES};
+}
+
+/* The status for a handler that gave up because the body failed under it. */
+static void refuse_body(struct http_x *x, cyg_http_req *req) {
+    if (req->body_err == CYG_ETIMEDOUT)
+        http_refuse(x, req, 408, "body_timeout");
+    else if (req->body_err == CYG_ELIMIT)
+        http_refuse(x, req, 413, "body_too_large");
+    else if (req->body_err == CYG_EPROTO)
+        http_refuse(x, req, 400, "bad_body");
+    else
+        x->reset = true; /* the connection itself failed */
+}
+
+/* Ends the answer and the request; what is sent stays held back if more requests are in the buffer. */
+static enum next finish(struct http_x *x, cyg_http_req *req, cyg_http_res *res) {
+    if (!res->begun && !res->aborted) {
+        if (req->body_err < 0)
+            refuse_body(x, req);
+        else
+            (void)cyg_http_send(res, 200, NULL, NULL, 0);
+    }
+    if (res->begun && !res->ended) (void)cyg_http_res_end(res);
+    http_res_free(res);
+    if (HTTP_UNLIKELY(x->write_err < 0 || x->reset)) {
+        x->reset = true;
+        return NEXT_CLOSE;
+    }
+    if (HTTP_UNLIKELY(!req->body.done)) {
+        bool skip = x->last || req->continue_due || req->body_err < 0 || x->no_body;
+        if (skip || !http_req_drain(req, DRAIN_BYTES)) x->last = x->linger = true;
+    }
+    if (HTTP_UNLIKELY(x->last)) {
+        x->linger |= http_rd_left(&x->rd) > 0 || req->h.keep_alive;
+        return NEXT_CLOSE;
+    }
+    http_rd_next_message(&x->rd);
+    return NEXT_REQUEST;
+}
+
+/* Serves the request whose first bytes are in the buffer. */
+static enum next serve_one(struct http_x *x, cyg_http_field *fields) {
+    cyg_http_req req;
+    cyg_http_res res;
+    req_init(&req, x, fields);
+    int r = read_head(x, &req);
+    if (HTTP_UNLIKELY(r <= 0)) return NEXT_CLOSE;
+    x->rd.pos += req.h.head_bytes;
+    x->rd.floor = x->rd.pos;
+    http_body_init(&req.body, req.h.framing, req.h.content_length);
+    if (HTTP_UNLIKELY(x->s->opts.max_body_bytes > 0 && req.h.content_length > x->s->opts.max_body_bytes)) {
+        http_refuse(x, &req, 413, "body_too_large");
+        return NEXT_CLOSE;
+    }
+    req.continue_due = req.h.expect_continue && req.h.version >= 11 && !req.body.done;
+    res_init(&res, x, &req);
+    struct http_conn *hc = x->hc;
+    __atomic_store_n(&hc->requests, hc->requests + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&hc->handling, 1, __ATOMIC_RELAXED);
+    x->s->handler(&req, &res, x->s->arg);
+    enum next next = finish(x, &req, &res);
+    __atomic_store_n(&hc->handling, 0, __ATOMIC_RELAXED);
+    return next;
+}
+
+/* ---- the goroutine ---------------------------------------------------------------------------------------------- */
+
+static enum next serve(struct http_x *x, cyg_http_field *fields) {
+    if (http_rd_fill(&x->rd, SIZE_MAX) < 0) return NEXT_CLOSE;
+    enum next next;
+    while ((next = serve_one(x, fields)) == NEXT_REQUEST)
+        if (http_rd_left(&x->rd) == 0) {
+            next = http_x_flush(x) < 0 ? NEXT_CLOSE : NEXT_IDLE;
+            break;
+        }
+    if (next == NEXT_CLOSE && !x->reset) (void)http_x_flush(x);
+    return next;
+}
+
+static __attribute__((noinline)) enum next serve_many_fields(struct http_x *x) {
+    cyg_http_field *fields = malloc(x->s->opts.max_fields * sizeof *fields);
+    if (!fields) return NEXT_CLOSE;
+    enum next next = serve(x, fields);
+    free(fields);
+    return next;
+}
+
+static __attribute__((noinline)) enum next serve_few_fields(struct http_x *x) {
+    cyg_http_field fields[HTTP_STACK_FIELDS];
+    return serve(x, fields);
+}
+
+static void conn_ready(void *arg, int why) {
+    struct http_conn *hc = arg;
+    cyg_http_server *s = hc->server;
+    struct http_sbuf *buf = why == 0 ? http_buf_get() : NULL;
+    if (HTTP_UNLIKELY(!buf)) {
+        conn_end(hc);
+        return;
+    }
+    struct http_x x = {.hc = hc, .s = s, .buf = buf, .out = buf->out, .out_cap = HTTP_OUT_BYTES};
+    http_rd_init(&x.rd, hc->c, buf->in, HTTP_IN_BYTES);
+    enum next next = s->opts.max_fields <= HTTP_STACK_FIELDS ? serve_few_fields(&x) : serve_many_fields(&x);
+    http_x_free(&x);
+    http_buf_put(buf);
+    if (HTTP_LIKELY(next == NEXT_IDLE && !__atomic_load_n(&s->draining, __ATOMIC_RELAXED))) {
+        if (go_idle(hc) == 0) return;
+    } else if (x.reset) {
+        (void)cyg_conn_reset_on_close(hc->c);
+    } else if (x.linger && x.write_err == 0) {
+        linger(hc);
+        return;
+    }
+    conn_end(hc);
+}

@@ -1,0 +1,219 @@
+/* forward_head.c: heads that pass through: which fields go on, which stop here, which we set. One pass over the fields, a
+ * switch on the field's number, straight into the output. Source: RFC 9110 section 7.6, RFC 9112 section 3.2.2.
+ */
+#include "http/internal.h"
+
+#define OWN_ROOM ((size_t)512) /* what we add ourselves, besides names and lists counted apart */
+
+/* Fields that belong to one connection only. Framing is made anew, so its fields are among them. */
+static bool hop_by_hop(uint32_t id) {
+    static const uint64_t ids =
+        1ull << CYG_HTTP_CONTENT_LENGTH | 1ull << CYG_HTTP_TRANSFER_ENCODING | 1ull << CYG_HTTP_CONNECTION |
+        1ull << CYG_HTTP_KEEP_ALIVE | 1ull << CYG_HTTP_PROXY_CONNECTION | 1ull << CYG_HTTP_TE | 1ull << CYG_HTTP_TRAILER |
+        1ull << CYG_HTTP_UPGRADE | 1ull << CYG_HTTP_PROXY_AUTHENTICATE | 1ull << CYG_HTTP_PROXY_AUTHORIZATION;
+    return ids >> id & 1;
+}
+
+static bool seen(const struct cyg_h1_head *h, uint32_t id) { return h->seen >> id & 1; }
+
+/* A field as it came: the whole line at once where it is written as we would write it. */
+static inline void put_as_is(struct cyg_h1_out *o, const cyg_http_field *f) {
+    const char *end = f->value.p + f->value.n;
+    if (HTTP_LIKELY(f->value.n > 0 && f->value.p == f->name.p + f->name.n + 2 && f->value.p[-1] == ' ' && *end == '\r'))
+        cyg_h1_put(o, f->name.p, (size_t)(end + 2 - f->name.p));
+    else
+        cyg_h1_put_field(o, f->name, f->value);
+}
+
+/* ---- to the upstream -------------------------------------------------------------------------------------------- */
+
+/* Max-Forwards counts hops for these two alone; the caller has answered a 0. Source: RFC 9110 section 7.6.2. */
+static void put_max_forwards(struct cyg_h1_out *o, const struct cyg_h1_head *h, const cyg_http_field *f) {
+    bool counts = cyg_str_eq(h->method, CYG_STR("OPTIONS")) || cyg_str_eq(h->method, CYG_STR("TRACE"));
+    uint64_t v = 0;
+    for (size_t i = 0; counts && i < f->value.n; i++) {
+        if (f->value.p[i] < '0' || f->value.p[i] > '9' || v > 100000)
+            counts = false;
+        else
+            v = v * 10 + (uint64_t)(f->value.p[i] - '0');
+    }
+    if (!counts || v == 0) {
+        put_as_is(o, f);
+        return;
+    }
+    cyg_h1_put_lit(o, "Max-Forwards: ");
+    cyg_h1_put_uint(o, v - 1);
+    cyg_h1_put_lit(o, "\r\n");
+}
+
+static void put_request_fields(struct cyg_h1_out *o, const struct cyg_h1_head *h, const cyg_http_forward_opts *opts) {
+    bool named = h->has_connection_options;
+    for (const cyg_http_field *f = h->fields, *end = f + h->nfields; f < end; f++) {
+        switch (f->id) {
+        case CYG_HTTP_HOST:
+        case CYG_HTTP_EXPECT:
+        case CYG_HTTP_X_FORWARDED_FOR: continue; /* ours */
+        case CYG_HTTP_X_FORWARDED_PROTO:
+        case CYG_HTTP_X_FORWARDED_HOST:
+        case CYG_HTTP_FORWARDED:
+            if (!opts->keep_forwarded) continue;
+            break;
+        case CYG_HTTP_X_REQUEST_ID:
+            if (opts->request_id.n > 0) continue;
+            break;
+        case CYG_HTTP_MAX_FORWARDS: put_max_forwards(o, h, f); continue;
+        default:
+            if (hop_by_hop(f->id)) continue;
+        }
+        if (HTTP_UNLIKELY(named) && cyg_h1_connection_names(h, f->name)) continue;
+        put_as_is(o, f);
+    }
+}
+
+/* X-Forwarded-For as one list: what a trusted client brought, then the client's own address. */
+static void put_forwarded(struct cyg_h1_out *o, const cyg_http_req *req, const cyg_http_forward_opts *opts) {
+    const struct cyg_h1_head *h = &req->h;
+    const struct http_conn *hc = req->x->hc;
+    size_t before = o->n;
+    cyg_h1_put_lit(o, "X-Forwarded-For: ");
+    size_t begin = o->n;
+    if (opts->keep_forwarded && seen(h, CYG_HTTP_X_FORWARDED_FOR))
+        for (unsigned i = 0; i < h->nfields; i++) {
+            if (h->fields[i].id != CYG_HTTP_X_FORWARDED_FOR || h->fields[i].value.n == 0) continue;
+            if (o->n > begin) cyg_h1_put_lit(o, ", ");
+            cyg_h1_put_str(o, h->fields[i].value);
+        }
+    if (o->n > begin && hc->peer_text_n > 0) cyg_h1_put_lit(o, ", ");
+    cyg_h1_put(o, hc->peer_text, hc->peer_text_n);
+    if (o->n == begin)
+        o->n = before; /* a Unix socket's client has no address */
+    else
+        cyg_h1_put_lit(o, "\r\n");
+    if (!(opts->keep_forwarded && seen(h, CYG_HTTP_X_FORWARDED_PROTO)))
+        cyg_h1_put_lit(o, "X-Forwarded-Proto: http\r\n");
+    if (h->host.n > 0 && !(opts->keep_forwarded && seen(h, CYG_HTTP_X_FORWARDED_HOST)))
+        cyg_h1_put_field(o, CYG_STR("X-Forwarded-Host"), h->host);
+}
+
+static void put_via(struct cyg_h1_out *o, const struct cyg_h1_head *h, const cyg_http_forward_opts *opts) {
+    if (h->version == 10)
+        cyg_h1_put_lit(o, "Via: 1.0 ");
+    else
+        cyg_h1_put_lit(o, "Via: 1.1 ");
+    cyg_h1_put_str(o, opts->via.n > 0 ? opts->via : CYG_STR("cygnet"));
+    cyg_h1_put_lit(o, "\r\n");
+}
+
+static void put_request_framing(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
+    if (h->framing == CYG_H1_CHUNKED) {
+        cyg_h1_put_lit(o, "Transfer-Encoding: chunked\r\n");
+    } else if (h->framing == CYG_H1_LENGTH) {
+        cyg_h1_put_lit(o, "Content-Length: ");
+        cyg_h1_put_uint(o, (uint64_t)h->content_length);
+        cyg_h1_put_lit(o, "\r\n");
+    }
+    if (h->expect_continue) cyg_h1_put_lit(o, "Expect: 100-continue\r\n");
+    cyg_h1_put_lit(o, "\r\n");
+}
+
+/* The target in origin form, whatever form it came in. Source: RFC 9112 section 3.2. */
+static void put_request_line(struct cyg_h1_out *o, const cyg_http_req *req) {
+    const struct cyg_h1_head *h = &req->h;
+    if (HTTP_LIKELY(h->target.p[0] == '/' || h->target.p[0] == '*')) {
+        cyg_h1_put_request_line(o, h->method, h->target);
+        return;
+    }
+    cyg_str path = cyg_http_req_path(req), query = cyg_http_req_query(req);
+    cyg_h1_put_str(o, h->method);
+    cyg_h1_put_lit(o, " ");
+    if (cyg_str_eq(h->method, CYG_STR("OPTIONS")) && path.n == 1 && query.n == 0) path = CYG_STR("*");
+    cyg_h1_put_str(o, path);
+    if (query.n > 0) cyg_h1_put_lit(o, "?");
+    cyg_h1_put_str(o, query);
+    cyg_h1_put_lit(o, " HTTP/1.1\r\n");
+}
+
+int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_http_forward_opts *opts) {
+    const struct cyg_h1_head *h = &req->h;
+    http_conn_peer(req->x->hc);
+    cx->out_n = 0;
+    int err = http_client_reserve(cx, h->head_bytes + 2 * h->host.n + opts->via.n + opts->request_id.n + OWN_ROOM);
+    if (err < 0) return err;
+    struct cyg_h1_out o = {.p = cx->out_p, .n = 0, .cap = cx->out_cap, .full = false};
+    put_request_line(&o, req);
+    cyg_h1_put_field(&o, CYG_STR("Host"), h->host);
+    put_request_fields(&o, h, opts);
+    put_forwarded(&o, req, opts);
+    put_via(&o, h, opts);
+    if (opts->request_id.n > 0) cyg_h1_put_field(&o, CYG_STR("X-Request-Id"), opts->request_id);
+    put_request_framing(&o, h);
+    cx->out_n = o.n;
+    return o.full ? CYG_ELIMIT : 0;
+}
+
+/* ---- to the client ---------------------------------------------------------------------------------------------- */
+
+static void put_answer_fields(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
+    bool named = h->has_connection_options;
+    for (const cyg_http_field *f = h->fields, *end = f + h->nfields; f < end; f++) {
+        if (hop_by_hop(f->id)) continue;
+        if (HTTP_UNLIKELY(named) && cyg_h1_connection_names(h, f->name)) continue;
+        put_as_is(o, f);
+    }
+}
+
+/* An answer without a body may still say how long it would be: HEAD and 304. Source: RFC 9110 section 8.6. */
+static void put_length_said(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
+    for (unsigned i = 0; i < h->nfields; i++)
+        if (h->fields[i].id == CYG_HTTP_CONTENT_LENGTH) {
+            cyg_h1_put_field(o, CYG_STR("Content-Length"), h->fields[i].value);
+            return;
+        }
+}
+
+int http_forward_answer_head(cyg_http_res *res, const struct cyg_h1_head *h, const cyg_http_forward_opts *opts) {
+    struct http_x *x = res->x;
+    size_t need = h->head_bytes + HTTP_HEAD_ROOM + res->extra_n;
+    for (size_t i = 0; i < opts->nadd_response; i++)
+        need += opts->add_response[i].name.n + opts->add_response[i].value.n + 4;
+    int err = http_x_reserve(x, need);
+    if (err < 0 || (err = http_res_begun(res, h->status)) < 0) return err;
+    struct cyg_h1_out o = http_x_out(x);
+    http_put_status(&o, h->status);
+    put_answer_fields(&o, h);
+    if (!seen(h, CYG_HTTP_DATE) && !x->s->opts.no_date) http_put_date(&o);
+    for (size_t i = 0; i < opts->nadd_response; i++)
+        cyg_h1_put_field(&o, opts->add_response[i].name, opts->add_response[i].value);
+    if (h->framing == CYG_H1_NO_BODY && h->status != 204) put_length_said(&o, h);
+    http_res_put_framing(res, &o, h->framing == CYG_H1_LENGTH ? h->content_length : CYG_HTTP_BODY_CHUNKED,
+                         h->framing == CYG_H1_NO_BODY);
+    x->out_n = o.n;
+    return 0;
+}
+
+int http_forward_interim(cyg_http_res *res, const struct cyg_h1_head *h) {
+    struct http_x *x = res->x;
+    if (res->req->h.version < 11) return 0;
+    int err = http_x_reserve(x, h->head_bytes + HTTP_HEAD_ROOM);
+    if (err < 0) return err;
+    struct cyg_h1_out o = http_x_out(x);
+    http_put_status(&o, h->status);
+    put_answer_fields(&o, h);
+    cyg_h1_put_lit(&o, "\r\n");
+    x->out_n = o.n;
+    return http_x_flush(x);
+}
+
+cyg_duration http_keep_alive_timeout(const struct cyg_h1_head *h) {
+    for (unsigned i = 0; i < h->nfields; i++) {
+        if (h->fields[i].id != CYG_HTTP_KEEP_ALIVE) continue;
+        cyg_str v = h->fields[i].value;
+        for (size_t k = 0; k + 8 < v.n; k++) {
+            if (!cyg_str_eq_nocase((cyg_str){v.p + k, 8}, CYG_STR("timeout="))) continue;
+            int64_t s = 0;
+            for (k += 8; k < v.n && v.p[k] >= '0' && v.p[k] <= '9' && s < 1000000; k++) s = s * 10 + (v.p[k] - '0');
+            return s > 1 ? s * CYG_SECOND - CYG_SECOND / 2 : CYG_SECOND / 2; /* ours must end first */
+        }
+    }
+    return 0;
+}

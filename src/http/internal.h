@@ -1,0 +1,376 @@
+/* internal.h: what the files of the HTTP layer share.
+ *
+ * Vocabulary: a conn is one accepted connection; while bytes are about, an exchange (http_x) on its goroutine's stack holds a
+ * pooled buffer and serves requests one after another; an idle conn is the small struct http_conn alone. A client_conn is a
+ * connection to an upstream; while it is in use it borrows a buffer, too (http_cx).
+ * Invariant: whoever parks on a read has first sent what it held back for the peer.
+ */
+#ifndef CYG_HTTP_INTERNAL_H
+#define CYG_HTTP_INTERNAL_H
+
+#include <cygnet/http.h>
+#include <cygnet/runtime.h>
+#include <cygnet/sync.h>
+
+#include "proto/http1.h"
+
+#define HTTP_LIKELY(x) __builtin_expect(!!(x), 1)
+#define HTTP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define HTTP_CACHE_LINE 64
+
+static inline cyg_time http_min_deadline(cyg_time a, cyg_time b) { return a == 0 ? b : b == 0 ? a : a < b ? a : b; }
+
+/* ---- buffers (bufpool.c) ---------------------------------------------------------------------------------------- */
+
+#define HTTP_BUF_BYTES ((size_t)16384)  /* what a request in flight borrows */
+#define HTTP_BULK_BYTES ((size_t)65536) /* for bodies that turn out long */
+
+void *http_buf_get(void); /* NULL: no memory */
+void http_buf_put(void *p);
+void *http_bulk_get(void);
+void http_bulk_put(void *p);
+
+/* ---- bytes coming in (body.c) ----------------------------------------------------------------------------------- */
+
+/* What one connection has sent and nobody has used yet: area[pos..end). Used by one goroutine at a time. */
+struct http_rd {
+    cyg_conn *c;
+    char *area;
+    size_t pos, end, cap;
+    size_t floor; /* bytes of the area that hold a head whose slices are in use: bodies are read behind them */
+    char *home;   /* the pooled buffer's own area */
+    size_t home_cap;
+    char *big;  /* a longer area for a long head, allocated; or NULL */
+    char *bulk; /* a bulk buffer for a long body; or NULL */
+    bool full;  /* the last read filled the area: more is waiting, read larger */
+};
+
+static inline void http_rd_init(struct http_rd *rd, cyg_conn *c, char *home, size_t cap) {
+    rd->c = c;
+    rd->area = rd->home = home;
+    rd->cap = rd->home_cap = cap;
+    rd->pos = rd->end = rd->floor = 0;
+    rd->big = rd->bulk = NULL;
+    rd->full = false;
+}
+static inline size_t http_rd_left(const struct http_rd *rd) { return rd->end - rd->pos; }
+
+/* Makes room to read more of a head that starts at pos; grows up to max_head. 0, CYG_ENOMEM, CYG_ELIMIT. */
+int http_rd_room_for_head(struct http_rd *rd, size_t max_head);
+/* Makes room to read more of a body; keeps what lies below floor. 0 or CYG_ENOMEM. */
+int http_rd_room_for_body(struct http_rd *rd);
+/* One read behind end, of at most limit bytes. The count, CYG_EOF or the read's error. */
+ssize_t http_rd_fill(struct http_rd *rd, size_t limit);
+/* The message is over and its slices are dead: keeps the unread bytes, gives larger areas back. */
+void http_rd_next_message(struct http_rd *rd);
+/* Gives larger areas back, whatever they hold. */
+void http_rd_free(struct http_rd *rd);
+
+/* One message body being taken out of a http_rd. */
+struct http_body {
+    enum cyg_h1_framing framing;
+    bool done;
+    int64_t left; /* LENGTH: bytes to come */
+    uint64_t got; /* body bytes handed out */
+    struct cyg_h1_chunked chunked;
+};
+
+void http_body_init(struct http_body *b, enum cyg_h1_framing framing, int64_t length);
+/* The next piece among the bytes read. > 0: its length; 0: read more; CYG_EOF: the body is over; CYG_EPROTO: bad chunk. */
+ssize_t http_body_take(struct http_body *b, struct http_rd *rd, cyg_str *piece);
+/* How many bytes to read at most, so that what follows the body still fits the home area. */
+size_t http_body_want(const struct http_body *b, const struct http_rd *rd);
+/* What end of stream means here: CYG_EOF for a body that lasts until close, else CYG_EPROTO. */
+int http_body_at_eof(struct http_body *b);
+
+/* ---- server ----------------------------------------------------------------------------------------------------- */
+
+/* One accepted connection. It belongs to whoever runs its start record; the list and the fields marked so, to the shard. */
+struct http_conn {
+    cyg_conn *c; /* one reference is ours */
+    cyg_http_server *server;
+    struct http_conn *next, *prev; /* guard: shard lock */
+    cyg_time read_deadline;        /* as set on c last; owner only */
+    cyg_time write_deadline;       /* the same for writes */
+    uint64_t requests;             /* written by the owner, read by statistics: relaxed atomic */
+    uint16_t shard;                /* index, constant */
+    uint8_t handling;              /* a handler runs; written by the owner, relaxed atomic */
+    bool cut;                      /* closed by a shutdown; guard: shard lock */
+    bool lingering;                /* only waits for the peer's end; owner only */
+    bool peer_known;               /* the fields below are filled in; owner only */
+    uint8_t peer_text_n;
+    uint32_t linger_bytes; /* read and thrown away while lingering */
+    uint16_t peer_family, peer_port;
+    uint32_t peer_scope;
+    uint8_t peer_ip[16];
+    char peer_text[46]; /* the address without port, for X-Forwarded-For */
+};
+
+struct http_shard {
+    _Alignas(HTTP_CACHE_LINE) cyg_mutex lock;
+    struct http_conn *conns;  /* guard: lock */
+    uint64_t closed_requests; /* of conns that are gone; guard: lock */
+    uint64_t accepted;        /* guard: lock */
+};
+
+struct http_listening { /* a listener being served, on its accept loop's stack */
+    cyg_listener *l;
+    struct http_listening *next; /* guard: server lock */
+};
+
+struct cyg_http_server {
+    /* constant, but for draining: read by every request */
+    cyg_http_handler *handler;
+    void *arg;
+    cyg_http_server_opts opts; /* defaults filled in */
+    struct cyg_h1_limits limits;
+    struct http_shard *shards;
+    unsigned nshards;  /* a power of two */
+    uint32_t draining; /* atomic */
+    /* touched when connections come and go */
+    _Alignas(HTTP_CACHE_LINE) uint64_t refs; /* atomic: caller, accept loops, conns */
+    uint64_t nconns;                         /* atomic */
+    uint64_t refused;                        /* atomic */
+    uint32_t gone_wanted;                    /* atomic: somebody waits on gone */
+    cyg_mutex lock;
+    cyg_cond gone;                    /* a conn went, or draining began; guard: lock */
+    struct http_listening *listening; /* guard: lock */
+};
+
+void http_server_unref(cyg_http_server *s);
+
+/* conn.c: a connection's life from here on is its own. */
+void http_conn_start(cyg_http_server *s, cyg_conn *c);
+/* Ends a connection that is on no list any more. */
+void http_conn_finish(struct http_conn *hc);
+/* Fills in the peer fields. */
+void http_conn_peer(struct http_conn *hc);
+
+/* ---- an exchange: a connection being served ---------------------------------------------------------------------- */
+
+#define HTTP_STACK_FIELDS 100
+#define HTTP_IN_BYTES ((size_t)7168)
+#define HTTP_EXTRA_BYTES ((size_t)1024)
+#define HTTP_OUT_BYTES (HTTP_BUF_BYTES - HTTP_IN_BYTES - HTTP_EXTRA_BYTES)
+#define HTTP_EXTRA_MAX ((size_t)16384) /* all of cyg_http_res_add */
+
+struct http_sbuf { /* the pooled buffer of a request */
+    char in[HTTP_IN_BYTES];
+    char extra[HTTP_EXTRA_BYTES]; /* lines of cyg_http_res_add */
+    char out[HTTP_OUT_BYTES];
+};
+_Static_assert(sizeof(struct http_sbuf) <= HTTP_BUF_BYTES, "http_sbuf must fit a pooled buffer");
+
+struct http_x {
+    struct http_conn *hc;
+    cyg_http_server *s;
+    struct http_sbuf *buf;
+    struct http_rd rd;
+    char *out; /* held back for the client: out[0..out_n) */
+    size_t out_n, out_cap;
+    char *big_out;    /* allocated in place of buf->out; or NULL */
+    int write_err;    /* the first failed write; then nothing is written any more */
+    bool last;        /* the connection ends after this answer */
+    bool linger;      /* and the client may still be sending */
+    bool reset;       /* the connection is to be reset */
+    uint32_t no_body; /* atomic: the body is to be read no more (a forwarder has its answer) */
+};
+
+/* response.c: sends what is held back and n more slices. 0 or the error, also of an earlier write. */
+int http_x_send(struct http_x *x, const struct iovec *more, int n);
+static inline int http_x_flush(struct http_x *x) { return x->out_n > 0 ? http_x_send(x, NULL, 0) : x->write_err; }
+/* Room for need bytes behind out_n; flushes or grows. 0 or an error. */
+int http_x_reserve_slow(struct http_x *x, size_t need);
+static inline int http_x_reserve(struct http_x *x, size_t need) {
+    return HTTP_LIKELY(x->out_cap - x->out_n >= need) ? 0 : http_x_reserve_slow(x, need);
+}
+void http_x_free(struct http_x *x);
+
+#define HTTP_MAX_PARAMS 8
+
+struct cyg_http_req {
+    struct http_x *x;
+    struct cyg_h1_head h;
+    struct http_body body;
+    cyg_time start;
+    int body_err;      /* the first failed body read */
+    cyg_str rest;      /* of the last piece: what cyg_http_req_read had no room for */
+    bool continue_due; /* Expect: 100-continue not answered yet */
+    bool pumped;       /* a pump reads the body: what is held back for the client is not its affair */
+    bool peer_filled;
+    unsigned nparams;
+    struct {
+        cyg_str name, value;
+    } params[HTTP_MAX_PARAMS];
+    cyg_addr peer;
+};
+
+struct cyg_http_res {
+    struct http_x *x;
+    cyg_http_req *req;
+    int status;
+    bool begun, ended, aborted;
+    bool suppress; /* no body goes out: HEAD, 204, 304 */
+    bool chunked;  /* else left counts down, or until close */
+    bool by_length;
+    int64_t left;
+    uint64_t body_bytes;
+    char *extra; /* lines of cyg_http_res_add: buf->extra, or allocated */
+    size_t extra_n, extra_cap;
+};
+
+/* request.c */
+ssize_t http_req_next(cyg_http_req *req, cyg_str *piece);
+/* Reads and throws away the rest of the body, up to max bytes. Whether its end was reached. */
+bool http_req_drain(cyg_http_req *req, size_t max);
+/* Sets the connection's read deadline unless it is set so already. */
+void http_x_read_deadline(struct http_x *x, cyg_time deadline);
+
+/* response.c, response_head.c */
+void http_res_free(cyg_http_res *res);
+/* Answers by the library itself and ends the connection; tells on_refused. req may be NULL. */
+void http_refuse(struct http_x *x, cyg_http_req *req, int status, const char *reason);
+/* Marks the answer as begun with this status. 0 or CYG_ESTATE / CYG_EINVAL. */
+int http_res_begun(cyg_http_res *res, int status);
+/* How the body goes out: Content-Length, chunked or until close; then the Connection field and the lines added. Ends the
+ * head. length as in cyg_http_res_begin; with no_length neither length nor coding is named. */
+void http_res_put_framing(cyg_http_res *res, struct cyg_h1_out *o, int64_t length, bool no_length);
+/* Bytes that http_res_put_framing, status line and date may need. */
+#define HTTP_HEAD_ROOM ((size_t)320)
+void http_put_status(struct cyg_h1_out *o, int status);
+static inline struct cyg_h1_out http_x_out(struct http_x *x) {
+    return (struct cyg_h1_out){.p = x->out, .n = x->out_n, .cap = x->out_cap, .full = false};
+}
+
+/* date.c: "Date: ...\r\n" of now, 37 bytes. */
+#define HTTP_DATE_BYTES 37
+void http_put_date(struct cyg_h1_out *o);
+
+/* ---- client ----------------------------------------------------------------------------------------------------- */
+
+#define HTTP_CLIENT_FIELDS 128
+#define HTTP_CLIENT_OUT ((size_t)3072)
+
+/* What a client_conn borrows while it is in use. */
+struct http_cx {
+    struct http_rd rd;
+    struct http_body body;
+    struct cyg_h1_head h;
+    char *big_out; /* a request head too long for out, allocated; or NULL */
+    char *out_p;   /* out or big_out: the request as it was sent first, kept for sending it again */
+    size_t out_n, out_cap;
+    cyg_http_field fields[HTTP_CLIENT_FIELDS];
+    char out[HTTP_CLIENT_OUT];
+    char in[];
+};
+#define HTTP_CLIENT_IN (HTTP_BUF_BYTES - sizeof(struct http_cx))
+
+struct cyg_http_client_conn {
+    cyg_conn *c;
+    cyg_http_pool *pool;
+    struct http_cx *cx; /* while in use */
+    cyg_time born;
+    cyg_time deadline;    /* as set on c last; not later than want */
+    cyg_time want;        /* the deadline of the call under way */
+    cyg_time keep_until;  /* what the peer's Keep-Alive allows; 0: not said */
+    cyg_str method;       /* of the call under way: borrowed, or literal */
+    int64_t send_left;    /* body bytes still to send; CYG_HTTP_BODY_CHUNKED until the last chunk has gone */
+    bool sent;            /* a request has been sent since it was taken */
+    bool head_done;       /* the final answer's head is read */
+    bool any_byte;        /* of an answer has come since it was taken */
+    bool write_deadline;  /* that for writes was set to something else */
+    uint32_t give_up;     /* atomic: no answer is to be waited for (the pump failed) */
+    bool broken;          /* an error, or the peer does not keep it */
+    uint16_t shard, slot; /* where it lies while idle */
+    uint32_t gone;        /* atomic: the first of taker and watcher to let go sets it, the second frees */
+};
+
+/* pool.c, pool_slots.c */
+struct http_pool_waiter {
+    struct http_pool_waiter *next;
+    cyg_cond wake;
+    cyg_http_client_conn *cc; /* handed over */
+    bool permit;              /* may dial: already counted as open */
+    bool off;                 /* no longer queued */
+};
+
+struct http_pool_shard {
+    _Alignas(HTTP_CACHE_LINE) uint32_t top; /* racy: one above the highest slot that may be taken */
+    uint32_t putting;                       /* atomic: puts under way; the pool is not freed meanwhile */
+    uint64_t reuses, stale, closed_idle;    /* atomic */
+    uintptr_t *slots;                       /* atomic: 0, a client_conn, or one | 1 while it is being put */
+};
+
+struct cyg_http_pool {
+    cyg_addr to;
+    cyg_http_pool_opts opts;
+    struct cyg_h1_limits limits;
+    unsigned nshards, nslots; /* shards: a power of two; slots a shard */
+    struct http_pool_shard *shards;
+    uint32_t closed;                                                 /* atomic */
+    bool count_idle;                                                 /* max_idle is smaller than max_conns */
+    _Alignas(HTTP_CACHE_LINE) uint64_t refs;                         /* atomic: caller, conns */
+    uint64_t open, idle;                                             /* atomic; idle only with count_idle */
+    uint64_t dials, dial_errors, waits, wait_timeouts, wait_refused; /* atomic */
+    _Alignas(HTTP_CACHE_LINE) uint32_t nwaiters;                     /* atomic */
+    cyg_mutex lock;
+    struct http_pool_waiter *first, **last; /* guard: lock */
+};
+
+int http_pool_slots_init(cyg_http_pool *p);
+/* Puts a quiet connection up for reuse; false: no slot, or it is dead already and given away. */
+bool http_pool_slots_put(cyg_http_pool *p, cyg_http_client_conn *cc);
+/* Takes a quiet one: a glance at the caller's own shard, or (thorough) at every slot. NULL: none. */
+cyg_http_client_conn *http_pool_slots_take(cyg_http_pool *p, bool thorough);
+void http_pool_unref(cyg_http_pool *p);
+/* Closes a connection and lets the next waiter dial. */
+void http_pool_discard(cyg_http_client_conn *cc);
+/* cyg_http_pool_get, telling more: only a new connection (fresh), and whether a failure came while waiting. */
+int http_pool_get(cyg_http_pool *pool, cyg_time deadline, bool fresh, cyg_http_client_conn **out, bool *reused,
+                  bool *waiting);
+
+/* client.c */
+int http_client_borrow(cyg_http_client_conn *cc);
+void http_client_give_back(cyg_http_client_conn *cc);
+void http_cx_free(struct http_cx *cx);
+void http_client_deadline(cyg_http_client_conn *cc, cyg_time deadline);
+/* Room for a request head of need bytes in cx->out_p. 0 or CYG_ENOMEM. */
+int http_client_reserve(struct http_cx *cx, size_t need);
+/* Reads the next answer's head into cx->h. As cyg_http_client_recv. */
+int http_client_read_head(cyg_http_client_conn *cc);
+/* Reads once more of the answer's body. 0, or as cyg_http_client_next. */
+int http_client_fill(cyg_http_client_conn *cc);
+/* Whether the exchange is over in good order and the connection can serve another. */
+bool http_client_reusable(const cyg_http_client_conn *cc);
+/* A body piece on its way to the upstream, framed as the request said. */
+int http_client_write_body(cyg_http_client_conn *cc, const void *p, size_t n, bool end);
+
+/* ---- forwarding ------------------------------------------------------------------------------------------------- */
+
+/* forward_head.c: the head for the upstream in cx->out_p; the head for the client in x->out. 0 or an error. */
+int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_http_forward_opts *opts);
+int http_forward_answer_head(cyg_http_res *res, const struct cyg_h1_head *h, const cyg_http_forward_opts *opts);
+int http_forward_interim(cyg_http_res *res, const struct cyg_h1_head *h);
+/* What the answer's Keep-Alive field lets us keep the connection for; 0: not said. */
+cyg_duration http_keep_alive_timeout(const struct cyg_h1_head *h);
+
+/* forward_body.c: the request's body on its way up, beside the answer on its way down. */
+struct http_pump {
+    cyg_http_req *req;
+    cyg_http_client_conn *cc;
+    cyg_waitgroup done;
+    bool running;     /* the goroutine was started; forwarder only */
+    bool wait_first;  /* the client waits for a 100: read only when it sends by itself */
+    uint32_t ended;   /* atomic: 1 all sent or about to be, 2 failed */
+    int client_err;   /* reading from the client failed; valid when ended */
+    int upstream_err; /* writing to the upstream failed; valid when ended */
+};
+/* Appends to the request what of the body lies in the client's buffer and fits. 0, CYG_EPROTO. */
+int http_pump_prefill(struct http_pump *p);
+int http_pump_start(struct http_pump *p);
+/* Stops the goroutine wherever it is, and waits for it. */
+void http_pump_stop(struct http_pump *p);
+/* Whether all of the body has gone up. */
+bool http_pump_complete(const struct http_pump *p);
+
+#endif
