@@ -1,0 +1,135 @@
+/* admin_config.c: the configuration in force as JSON, with what only the running gateway knows: when it was loaded, and the
+ * addresses that were bound.
+ */
+#include "gateway/state.h"
+#include "gateway/text.h"
+
+#include <cygnet/runtime.h>
+#include <time.h>
+
+static void key(struct cyg_gw_text *t, const char *name) { cyg_gw_text_printf(t, "\"%s\":", name); }
+
+static void text_member(struct cyg_gw_text *t, const char *name, cyg_str value) {
+    key(t, name);
+    cyg_gw_text_json(t, value);
+    cyg_gw_text_puts(t, ",");
+}
+
+static void number(struct cyg_gw_text *t, const char *name, uint64_t value, const char *behind) {
+    cyg_gw_text_printf(t, "\"%s\":%llu%s", name, (unsigned long long)value, behind);
+}
+
+/* Durations are seconds, as everywhere in JSON and metrics. */
+static void seconds(struct cyg_gw_text *t, const char *name, cyg_duration d, const char *behind) {
+    cyg_gw_text_printf(t, "\"%s_seconds\":%.9g%s", name, (double)d / 1e9, behind);
+}
+
+static void write_route(struct cyg_gw_text *t, const struct cyg_gw_route *r) {
+    cyg_gw_text_puts(t, "{");
+    text_member(t, "name", r->name);
+    const struct cyg_gw_match *m = &r->match;
+    cyg_gw_text_puts(t, "\"match\":{\"host\":");
+    struct cyg_gw_text host = {0}, path = {0};
+    if (m->host_kind != CYG_GW_HOST_EXACT) cyg_gw_text_puts(&host, "*");
+    cyg_gw_text_put(&host, m->host.p, m->host.n);
+    cyg_gw_text_put(&path, m->path.p, m->path.n);
+    if (m->path_kind != CYG_GW_PATH_EXACT) cyg_gw_text_puts(&path, m->path_kind == CYG_GW_PATH_ANY ? "/*" : "*");
+    cyg_gw_text_json(t, (cyg_str){host.p, host.n});
+    cyg_gw_text_puts(t, ",\"path\":");
+    cyg_gw_text_json(t, (cyg_str){path.p, path.n});
+    cyg_gw_text_puts(t, "},");
+    cyg_gw_text_free(&host);
+    cyg_gw_text_free(&path);
+    text_member(t, "cluster", r->cluster->name);
+    seconds(t, "timeout", r->timeout, "}");
+}
+
+static void write_listener(struct cyg_gw_text *t, const struct cyg_gw_listener *l, const char *bound) {
+    cyg_gw_text_puts(t, "{");
+    text_member(t, "name", l->name);
+    text_member(t, "address", l->address);
+    text_member(t, "bound", cyg_str_of(bound));
+    cyg_gw_text_puts(t, "\"timeouts\":{");
+    seconds(t, "head", l->timeouts.head, ",");
+    seconds(t, "idle", l->timeouts.idle, ",");
+    seconds(t, "body", l->timeouts.body, ",");
+    seconds(t, "write", l->timeouts.write, "},\"limits\":{");
+    number(t, "max_head_bytes", l->limits.max_head_bytes, ",");
+    number(t, "max_fields", l->limits.max_fields, ",");
+    number(t, "max_body_bytes", l->limits.max_body_bytes, ",");
+    number(t, "max_connections", l->limits.max_connections, "},\"trusted\":[");
+    for (size_t i = 0; i < l->ntrusted; i++) {
+        if (i) cyg_gw_text_puts(t, ",");
+        cyg_gw_text_json(t, l->trusted[i].text);
+    }
+    cyg_gw_text_puts(t, "],\"routes\":[");
+    for (size_t i = 0; i < l->nroutes; i++) {
+        if (i) cyg_gw_text_puts(t, ",");
+        write_route(t, &l->routes[i]);
+    }
+    cyg_gw_text_puts(t, "]}");
+}
+
+static void write_cluster(struct cyg_gw_text *t, const struct cyg_gw_cluster *c) {
+    cyg_gw_text_puts(t, "{");
+    text_member(t, "name", c->name);
+    cyg_gw_text_puts(t, "\"endpoints\":[");
+    for (size_t i = 0; i < c->nendpoints; i++) {
+        if (i) cyg_gw_text_puts(t, ",");
+        cyg_gw_text_json(t, c->endpoints[i].text);
+    }
+    cyg_gw_text_puts(t, "],");
+    seconds(t, "connect_timeout", c->connect_timeout, ",\"balance\":\"round-robin\",\"pool\":{");
+    number(t, "max_connections", c->pool.max_connections, ",");
+    number(t, "max_idle", c->pool.max_idle, ",");
+    number(t, "max_waiters", c->pool.max_waiters, ",");
+    seconds(t, "idle_timeout", c->pool.idle_timeout, "}}");
+}
+
+static void write_head(struct cyg_gw_text *t, const struct cyg_gw_snapshot *s) {
+    time_t at = (time_t)(s->loaded_ns / CYG_SECOND);
+    struct tm tm;
+    char when[40];
+    gmtime_r(&at, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    text_member(t, "version", s->config->version);
+    text_member(t, "loaded_at", cyg_str_of(when));
+    text_member(t, "file", s->config->source);
+}
+
+static const char *bound_address(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, const struct cyg_gw_front *front) {
+    for (size_t id = 0; id < s->nservers; id++)
+        if (s->by_server[id] == front) return gw->servers[id]->text;
+    return "";
+}
+
+void cyg_gw_admin_config(struct cyg_gw *gw, struct cyg_gw_text *t) {
+    struct cyg_gw_hold hold;
+    const struct cyg_gw_snapshot *s = cyg_gw_hold(&gw->current, cyg_proc_hint(), &hold);
+    if (!s) {
+        cyg_gw_text_puts(t, "{}\n");
+        return;
+    }
+    const struct cyg_gw_config *c = s->config;
+    cyg_gw_text_puts(t, "{");
+    write_head(t, s);
+    cyg_gw_text_puts(t, "\"listeners\":[");
+    cyg_mutex_lock(&gw->lock); /* for the list of servers */
+    for (size_t i = 0; i < c->nlisteners; i++) {
+        if (i) cyg_gw_text_puts(t, ",");
+        write_listener(t, &c->listeners[i], bound_address(gw, s, &s->fronts[i]));
+    }
+    cyg_mutex_unlock(&gw->lock);
+    cyg_gw_text_puts(t, "],\"clusters\":[");
+    for (size_t i = 0; i < c->nclusters; i++) {
+        if (i) cyg_gw_text_puts(t, ",");
+        write_cluster(t, &c->clusters[i]);
+    }
+    cyg_gw_text_puts(t, "],\"access_log\":{\"path\":");
+    cyg_gw_text_json(t, c->access_log.off ? CYG_STR("off") : cyg_str_of(c->access_log.path));
+    cyg_gw_text_puts(t, "},\"admin\":{\"address\":");
+    cyg_gw_text_json(t, c->admin.address);
+    cyg_gw_text_puts(t, "},\"drain\":{");
+    seconds(t, "timeout", c->drain.timeout, "}}\n");
+    cyg_gw_drop(&hold);
+}

@@ -1,0 +1,268 @@
+/* apply.c: makes a configuration the one in force, all of it or nothing. Everything that can fail (sockets, log, memory) is
+ * done into a plan first; committing the plan cannot fail.
+ *
+ * Order of the commit: servers that are no longer wanted get the old snapshot as their last one; then the current snapshot
+ * is exchanged; then new servers begin to accept, and what was taken away drains on goroutines of its own.
+ */
+#include "gateway/event.h"
+#include "gateway/state.h"
+
+#include <cygnet/runtime.h>
+#include <stdlib.h>
+
+struct planned {
+    struct cyg_gw_server *server;
+    bool opened;           /* by this plan: closed again if it fails */
+    cyg_http_server *http; /* to serve with; NULL: goes on as it is */
+    cyg_http_server_opts opts;
+};
+
+struct plan {
+    struct cyg_gw *gw;
+    struct cyg_gw_config *config; /* until the snapshot has it */
+    struct planned *listeners;    /* config->nlisteners of them */
+    size_t nlisteners;
+    struct planned admin;        /* server NULL: none */
+    struct cyg_gw_log_file *log; /* one reference; NULL: off */
+    struct cyg_gw_snapshot *snapshot;
+};
+
+/* ---- planning --------------------------------------------------------------------------------------------------- */
+
+static int refuse(const char *what, const char *name, int err) {
+    const char *detail = cyg_err_detail();
+    cyg_gw_event("error", what, "name=%s error=\"%s\"", name, *detail ? detail : cyg_strerror(err));
+    return err;
+}
+
+/* The server that has this address already, or NULL. */
+static struct cyg_gw_server *find_server(struct cyg_gw *gw, const cyg_addr *addr) {
+    for (size_t i = 0; i < gw->nservers; i++) {
+        struct cyg_gw_server *s = gw->servers[i];
+        if (!s->removed && cyg_addr_eq(&s->addr, addr)) return s;
+    }
+    return NULL;
+}
+
+static bool planned_already(const struct plan *p, const struct cyg_gw_server *s) {
+    for (size_t i = 0; i < p->nlisteners; i++)
+        if (p->listeners[i].server == s) return true;
+    return false;
+}
+
+static int plan_server(struct plan *p, struct planned *e, const char *name, struct cyg_gw_server *existing,
+                       const char *network, const char *bind, const cyg_addr *addr, cyg_http_handler *handler) {
+    int err = 0;
+    e->server = existing;
+    if (!existing) {
+        if ((err = cyg_gw_server_open(p->gw, network, bind, addr, &e->server)) < 0)
+            return refuse("listen-failed", name, err);
+        e->opened = true;
+    } else if (cyg_gw_server_opts_equal(&existing->opts, &e->opts)) {
+        return 0;
+    }
+    err = cyg_gw_server_prepare(e->server, handler, &e->opts, &e->http);
+    return err < 0 ? refuse("listen-failed", name, err) : 0;
+}
+
+static int plan_listeners(struct plan *p) {
+    const struct cyg_gw_config *c = p->config;
+    p->listeners = calloc(c->nlisteners, sizeof p->listeners[0]);
+    if (!p->listeners) return CYG_ENOMEM;
+    for (size_t i = 0; i < c->nlisteners; i++) {
+        const struct cyg_gw_listener *l = &c->listeners[i];
+        struct planned *e = &p->listeners[i];
+        struct cyg_gw_server *existing = find_server(p->gw, &l->addr);
+        if (existing && planned_already(p, existing)) existing = NULL; /* two on port 0 are two */
+        e->opts = cyg_gw_server_opts(l);
+        int err = plan_server(p, e, l->name.p, existing, l->network, l->bind, &l->addr, cyg_gw_handle);
+        p->nlisteners = i + 1;
+        if (err < 0) return err;
+    }
+    return 0;
+}
+
+static int plan_admin(struct plan *p) {
+    const struct cyg_gw_config *c = p->config;
+    if (!c->admin.on) return 0;
+    struct cyg_gw_server *now = p->gw->admin;
+    if (now && !cyg_addr_eq(&now->addr, &c->admin.addr)) now = NULL;
+    return plan_server(p, &p->admin, "admin", now, c->admin.network, c->admin.bind, &c->admin.addr, cyg_gw_admin_handle);
+}
+
+static int plan_log(struct plan *p) {
+    const struct cyg_gw_config *c = p->config;
+    if (c->access_log.off) return 0;
+    cyg_linelog_opts opts = {.buffer_bytes = c->access_log.buffer_bytes, .flush_interval = c->access_log.flush_interval};
+    struct cyg_gw_log_file *now = p->gw->log;
+    if (now && cyg_gw_log_file_is(now, c->access_log.path, &opts)) {
+        p->log = cyg_gw_log_file_acquire(now);
+        return 0;
+    }
+    int err = cyg_gw_log_file_open(c->access_log.path, &opts, &p->log);
+    return err < 0 ? refuse("access-log-failed", c->access_log.path, err) : 0;
+}
+
+/* Gives the new servers their ids, so that the snapshot can name them. */
+static int plan_ids(struct plan *p) {
+    struct cyg_gw *gw = p->gw;
+    size_t fresh = 0;
+    for (size_t i = 0; i < p->nlisteners; i++) fresh += p->listeners[i].opened;
+    struct cyg_gw_server **servers = calloc(gw->nservers + fresh + 1, sizeof servers[0]);
+    if (!servers) return CYG_ENOMEM;
+    if (gw->nservers) memcpy(servers, gw->servers, gw->nservers * sizeof servers[0]);
+    size_t n = gw->nservers;
+    for (size_t i = 0; i < p->nlisteners; i++) {
+        if (!p->listeners[i].opened) continue;
+        p->listeners[i].server->id = n;
+        servers[n++] = p->listeners[i].server;
+    }
+    p->snapshot->by_server = calloc(n + 1, sizeof p->snapshot->by_server[0]);
+    if (!p->snapshot->by_server) {
+        free(servers);
+        return CYG_ENOMEM;
+    }
+    p->snapshot->nservers = n;
+    for (size_t i = 0; i < p->nlisteners; i++)
+        p->snapshot->by_server[p->listeners[i].server->id] = &p->snapshot->fronts[i];
+    cyg_mutex_lock(&gw->lock);
+    struct cyg_gw_server **before = gw->servers;
+    gw->servers = servers; /* the same ones, and behind nservers those to come */
+    cyg_mutex_unlock(&gw->lock);
+    free(before);
+    return 0;
+}
+
+static void undo(struct plan *p) {
+    for (size_t i = 0; i <= p->nlisteners; i++) {
+        struct planned *e = i < p->nlisteners ? &p->listeners[i] : &p->admin;
+        if (e->http) cyg_http_server_release(e->http);
+        if (e->opened) cyg_gw_server_free(e->server);
+    }
+    if (p->log) cyg_gw_log_file_release(p->log);
+    if (p->snapshot) cyg_gw_snapshot_free(p->snapshot);
+    if (p->config) cyg_gw_config_free(p->config);
+    free(p->listeners);
+}
+
+/* ---- committing ------------------------------------------------------------------------------------------------- */
+
+static void serve(struct cyg_gw *gw, struct planned *e, const char *name, cyg_duration drain) {
+    if (!e->http) return;
+    e->server->opts = e->opts;
+    if (e->opened) cyg_gw_event("info", "listening", "name=%s address=%s", name, e->server->text);
+    cyg_http_server *before = cyg_gw_server_serve(e->server, e->http);
+    if (before) cyg_gw_drain_http(gw, before, drain);
+}
+
+static void commit_servers(struct plan *p, struct cyg_gw_slot *slot, cyg_duration drain) {
+    struct cyg_gw *gw = p->gw;
+    size_t before = gw->nservers;
+    cyg_mutex_lock(&gw->lock);
+    gw->nservers = p->snapshot->nservers;
+    cyg_mutex_unlock(&gw->lock);
+    struct cyg_gw_slot *old = gw->current;
+    for (size_t i = 0; i < before; i++) {
+        struct cyg_gw_server *s = gw->servers[i];
+        if (s->removed || p->snapshot->by_server[i]) continue;
+        cyg_gw_slot_own(old);
+        __atomic_store_n(&s->last, old, __ATOMIC_SEQ_CST);
+    }
+    __atomic_store_n(&gw->current, slot, __ATOMIC_SEQ_CST);
+    if (old) cyg_gw_slot_disown(old);
+    for (size_t i = 0; i < p->nlisteners; i++)
+        serve(gw, &p->listeners[i], p->snapshot->fronts[i].config->name.p, drain);
+    for (size_t i = 0; i < before; i++) {
+        struct cyg_gw_server *s = gw->servers[i];
+        if (s->removed || p->snapshot->by_server[i]) continue;
+        s->removed = true;
+        cyg_gw_drain_server(gw, s, drain);
+    }
+}
+
+static void commit_admin(struct plan *p, cyg_duration drain) {
+    struct cyg_gw *gw = p->gw;
+    struct cyg_gw_server *before = gw->admin;
+    if (p->admin.server == before) return;
+    cyg_mutex_lock(&gw->lock);
+    gw->admin = p->admin.server;
+    cyg_mutex_unlock(&gw->lock);
+    if (p->admin.server) serve(gw, &p->admin, "admin", drain);
+    if (!before) return;
+    before->next = gw->former_admins;
+    gw->former_admins = before;
+    cyg_gw_drain_server(gw, before, drain);
+}
+
+static void commit(struct plan *p, struct cyg_gw_slot *slot) {
+    struct cyg_gw *gw = p->gw;
+    cyg_duration drain = p->snapshot->config->drain.timeout;
+    cyg_mutex_lock(&gw->lock);
+    struct cyg_gw_log_file *log = gw->log;
+    gw->log = p->log;
+    cyg_mutex_unlock(&gw->lock);
+    commit_servers(p, slot, drain);
+    commit_admin(p, drain);
+    if (log) cyg_gw_log_file_release(log);
+    free(p->listeners);
+}
+
+int cyg_gw_apply(struct cyg_gw *gw, struct cyg_gw_config *config) {
+    struct plan p = {.gw = gw, .config = config};
+    struct cyg_gw_slot *slot = NULL;
+    int err = plan_listeners(&p);
+    if (err == 0) err = plan_admin(&p);
+    if (err == 0) err = plan_log(&p);
+    if (err == 0) {
+        p.config = NULL; /* the snapshot's, whatever comes */
+        err = cyg_gw_snapshot_new(&gw->context, config, p.log, &p.snapshot);
+        if (err == 0) err = plan_ids(&p);
+        if (err == 0 && !(slot = cyg_gw_slot_new(gw->slots, p.snapshot))) err = CYG_ENOMEM;
+        if (err < 0) cyg_gw_event("error", "config-failed", "error=\"%s\"", cyg_strerror(err));
+    }
+    if (err < 0)
+        undo(&p);
+    else
+        commit(&p, slot);
+    return err;
+}
+
+/* ---- draining what was taken away ------------------------------------------------------------------------------- */
+
+struct drain {
+    struct cyg_gw *gw;
+    cyg_http_server *http; /* one of these two */
+    struct cyg_gw_server *server;
+    cyg_time deadline;
+};
+
+static void drain_main(void *arg) {
+    struct drain *d = arg;
+    if (d->http) {
+        (void)cyg_http_server_shutdown(d->http, d->deadline);
+        cyg_http_server_release(d->http);
+    } else {
+        struct cyg_gw_server *s = d->server;
+        int err = cyg_gw_server_shutdown(s, d->deadline);
+        cyg_gw_event("info", "listener-closed", "address=%s%s", s->text, err < 0 ? " cut=yes" : "");
+        struct cyg_gw_slot *last = s->last;
+        if (last) {
+            __atomic_store_n(&s->last, NULL, __ATOMIC_SEQ_CST);
+            cyg_gw_slot_disown(last);
+        }
+    }
+    cyg_waitgroup_done(&d->gw->context.workers);
+}
+
+static void start_drain(struct drain d) {
+    cyg_waitgroup_add(&d.gw->context.workers, 1);
+    if (cyg_go_copy(drain_main, &d) < 0) drain_main(&d); /* no memory for a goroutine: then here, however long */
+}
+
+void cyg_gw_drain_http(struct cyg_gw *gw, cyg_http_server *http, cyg_duration timeout) {
+    start_drain((struct drain){.gw = gw, .http = http, .deadline = cyg_now() + timeout});
+}
+
+void cyg_gw_drain_server(struct cyg_gw *gw, struct cyg_gw_server *s, cyg_duration timeout) {
+    start_drain((struct drain){.gw = gw, .server = s, .deadline = cyg_now() + timeout});
+}

@@ -1,0 +1,222 @@
+/* handler.c: the path of one request: route, cluster, endpoint, exchange; then one counter, one histogram and one log line.
+ * Everything of a request stands in a struct exchange on its goroutine's stack; nothing here allocates.
+ */
+#include "gateway/access_log.h"
+#include "gateway/state.h"
+
+#include <cygnet/runtime.h>
+
+struct exchange {
+    struct cyg_gw_server *server;
+    cyg_http_req *req;
+    cyg_http_res *res;
+    struct cyg_gw_hold hold;
+    const struct cyg_gw_snapshot *snapshot;
+    struct cyg_gw_front *front;
+    const struct cyg_gw_route *route;
+    const struct cyg_gw_upstream *upstream; /* the endpoint tried last */
+    unsigned attempts;
+    bool trusted;
+    enum cyg_gw_reason reason;
+    cyg_http_forward_result forward;
+    cyg_str request_id;
+    char own_id[CYG_GW_REQUEST_ID_BYTES];
+};
+
+/* Holds the snapshot for a request on this server: the one in force, or, if that no longer has the server, the last that had.
+ * Returns: the server's front in it; NULL only while the gateway ends. */
+static struct cyg_gw_front *hold_front(struct cyg_gw_server *s, struct cyg_gw_hold *hold,
+                                       const struct cyg_gw_snapshot **out) {
+    struct cyg_gw_slot *const *places[] = {&s->gw->current, &s->last};
+    for (size_t i = 0; i < 2; i++) {
+        struct cyg_gw_snapshot *snapshot = cyg_gw_hold(places[i], cyg_proc_hint(), hold);
+        if (!snapshot) continue;
+        struct cyg_gw_front *front = s->id < snapshot->nservers ? snapshot->by_server[s->id] : NULL;
+        if (front) {
+            *out = snapshot;
+            return front;
+        }
+        cyg_gw_drop(hold);
+    }
+    return NULL;
+}
+
+static void choose_request_id(struct exchange *x) {
+    x->request_id = (cyg_str){0};
+    size_t n;
+    const cyg_http_field *f = cyg_http_req_fields(x->req, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (f[i].id != CYG_HTTP_X_REQUEST_ID) continue;
+        x->request_id = f[i].value;
+        break;
+    }
+    if (cyg_gw_request_id_ok(x->request_id)) return;
+    cyg_gw_ids_next(x->server->gw->ids, cyg_proc_hint(), x->own_id);
+    x->request_id = (cyg_str){x->own_id, sizeof x->own_id};
+}
+
+/* Tries the cluster's endpoints, beginning with the one whose turn it is, each at most once, until one takes a connection. */
+static void forward(struct exchange *x) {
+    struct cyg_gw_members *m = &x->snapshot->members[x->route->cluster->index];
+    size_t n = m->config->nendpoints, first = cyg_gw_turns_next(&m->turns, cyg_proc_hint());
+    cyg_http_forward_opts opts = {
+        .deadline = cyg_now_cached() + x->route->timeout,
+        .request_id = x->request_id,
+        .keep_forwarded = x->trusted,
+    };
+    for (size_t i = 0; i < n; i++) {
+        x->upstream = m->endpoints[first + i < n ? first + i : first + i - n];
+        x->attempts++;
+        (void)cyg_http_forward(x->req, x->res, x->upstream->pool, &opts, &x->forward);
+        if (x->forward.status != CYG_FORWARD_CONNECT_FAILURE || x->forward.answered) break;
+        if (cyg_now_cached() >= opts.deadline) {
+            x->forward.status = CYG_FORWARD_TIMEOUT;
+            break;
+        }
+    }
+    x->reason = cyg_gw_reason_of(x->forward.status);
+    if (x->reason == CYG_GW_VIA_UPSTREAM && cyg_http_res_failed(x->res)) x->reason = CYG_GW_CLIENT_DISCONNECTED;
+}
+
+/* The gateway's own answer: the reason's word in a field, its sentence in the body. */
+static void answer(struct exchange *x) {
+    const struct cyg_gw_reason_info *info = cyg_gw_reason_info(x->reason);
+    int status = cyg_gw_reason_status(x->reason, x->forward.err);
+    if (status == 0) {
+        cyg_http_res_abort(x->res);
+        return;
+    }
+    (void)cyg_http_res_add(x->res, CYG_STR("x-cygnet-reason"), cyg_str_of(info->word));
+    (void)cyg_http_res_add(x->res, CYG_STR("x-request-id"), x->request_id);
+    (void)cyg_http_printf(x->res, status, "text/plain", "%s: %s\n", info->word, info->text);
+}
+
+static cyg_str first_value(const cyg_http_req *req, uint32_t id) {
+    size_t n;
+    const cyg_http_field *f = cyg_http_req_fields(req, &n);
+    for (size_t i = 0; i < n; i++)
+        if (f[i].id == id) return f[i].value;
+    return (cyg_str){0};
+}
+
+/* X-Forwarded-For as the upstream got it: the peer, behind what a trusted peer said. */
+static cyg_str forwarded_for(const struct exchange *x, char *buf, size_t room) {
+    size_t n = 0;
+    cyg_str before = x->trusted ? first_value(x->req, CYG_HTTP_X_FORWARDED_FOR) : (cyg_str){0};
+    if (before.n > 0 && before.n < room - CYG_ADDR_STRLEN) {
+        memcpy(buf, before.p, before.n);
+        memcpy(buf + before.n, ", ", 2);
+        n = before.n + 2;
+    }
+    const cyg_addr *peer = cyg_http_req_peer(x->req);
+    if (peer->family == CYG_AF_IPV4 || peer->family == CYG_AF_IPV6)
+        n += cyg_addr_format_ip(peer, buf + n, room - n);
+    else if (n > 0)
+        n -= 2;
+    return (cyg_str){buf, n};
+}
+
+/* The fields of a log line that come from the request's head. */
+static void describe(struct cyg_gw_access *a, const cyg_http_req *req) {
+    a->method = cyg_http_req_method(req);
+    a->path = cyg_http_req_target(req);
+    a->protocol = cyg_http_req_version(req) == 10 ? CYG_STR("HTTP/1.0") : CYG_STR("HTTP/1.1");
+    a->authority = cyg_http_req_host(req);
+    a->user_agent = first_value(req, CYG_HTTP_USER_AGENT);
+    a->bytes_received = cyg_http_req_body_bytes(req);
+}
+
+static void write_log(const struct exchange *x, int64_t duration_ns) {
+    if (!x->snapshot->log) return;
+    const cyg_http_forward_result *f = &x->forward;
+    char remote[CYG_ADDR_STRLEN], forwarded[512];
+    struct cyg_gw_access a = {
+        .start_unix_ns = cyg_unix_nano() - duration_ns,
+        .response_code = cyg_http_res_status(x->res),
+        .response_flags = cyg_str_of(cyg_gw_reason_info(x->reason)->flags),
+        .response_code_details = cyg_str_of(cyg_gw_reason_info(x->reason)->word),
+        .bytes_sent = cyg_http_res_body_bytes(x->res),
+        .duration_ns = duration_ns,
+        .upstream_service_ns = f->connected && f->first_byte ? f->first_byte - f->connected : -1,
+        .request_id = x->request_id,
+        .downstream_local_address = cyg_str_of(x->server->text),
+        .downstream_remote_address = {remote, cyg_addr_format(cyg_http_req_peer(x->req), remote, sizeof remote)},
+        .listener = x->front->config->name,
+        .config_version = x->snapshot->config->version,
+        .upstream_request_attempt_count = x->attempts,
+    };
+    describe(&a, x->req);
+    if (x->route) {
+        a.x_forwarded_for = forwarded_for(x, forwarded, sizeof forwarded);
+        a.route_name = x->route->name;
+        a.upstream_cluster = x->route->cluster->name;
+        a.upstream_host = cyg_str_of(x->upstream->address);
+    }
+    (void)cyg_gw_access_write(x->snapshot->log->lines, &a);
+}
+
+static void finish(struct exchange *x) {
+    struct cyg_gw *gw = x->server->gw;
+    cyg_time now = cyg_now();
+    int64_t duration_ns = now - cyg_http_req_start(x->req);
+    cyg_gw_traffic_count(cyg_gw_front_traffic(x->front, x->route), cyg_http_res_status(x->res), duration_ns, x->reason);
+    write_log(x, duration_ns);
+    if (__builtin_expect(__atomic_load_n(&gw->draining, __ATOMIC_ACQUIRE), 0) && now >= gw->cut_at &&
+        x->reason != CYG_GW_VIA_UPSTREAM)
+        __atomic_fetch_add(&gw->cut, 1, __ATOMIC_RELAXED);
+}
+
+void cyg_gw_handle(cyg_http_req *req, cyg_http_res *res, void *server) {
+    struct exchange x;
+    x.server = server;
+    x.req = req;
+    x.res = res;
+    x.front = hold_front(server, &x.hold, &x.snapshot);
+    if (!x.front) {
+        cyg_http_res_close(res);
+        (void)cyg_http_send(res, 503, "text/plain", "shutting down\n", 14);
+        return;
+    }
+    x.upstream = NULL;
+    x.attempts = 0;
+    x.forward = (cyg_http_forward_result){0};
+    const struct cyg_gw_listener *l = x.front->config;
+    x.trusted = l->ntrusted > 0 && cyg_gw_cidrs_contain(l->trusted, l->ntrusted, cyg_http_req_peer(req));
+    choose_request_id(&x);
+    x.route = cyg_gw_router_find(x.front->router, cyg_http_req_host(req), cyg_http_req_path(req));
+    if (x.route)
+        forward(&x);
+    else
+        x.reason = CYG_GW_ROUTE_NOT_FOUND;
+    if (x.reason != CYG_GW_VIA_UPSTREAM && !x.forward.answered) answer(&x);
+    finish(&x);
+    cyg_gw_drop(&x.hold);
+}
+
+void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr *peer, const cyg_http_req *req_or_null) {
+    struct cyg_gw_server *s = server;
+    struct cyg_gw_hold hold;
+    const struct cyg_gw_snapshot *snapshot;
+    struct cyg_gw_front *front = hold_front(s, &hold, &snapshot);
+    if (!front) return;
+    cyg_gw_refusals_count(&front->refusals, reason);
+    if (snapshot->log) {
+        char remote[CYG_ADDR_STRLEN];
+        int64_t duration_ns = req_or_null ? cyg_now() - cyg_http_req_start(req_or_null) : 0;
+        struct cyg_gw_access a = {
+            .start_unix_ns = cyg_unix_nano() - duration_ns,
+            .response_code = status,
+            .response_flags = CYG_STR("DPE"),
+            .response_code_details = cyg_str_of(reason),
+            .duration_ns = duration_ns,
+            .upstream_service_ns = -1,
+            .downstream_local_address = cyg_str_of(s->text),
+            .listener = front->config->name,
+            .config_version = snapshot->config->version,
+        };
+        if (peer) a.downstream_remote_address = (cyg_str){remote, cyg_addr_format(peer, remote, sizeof remote)};
+        if (req_or_null) describe(&a, req_or_null);
+        (void)cyg_gw_access_write(snapshot->log->lines, &a);
+    }
+    cyg_gw_drop(&hold);
+}

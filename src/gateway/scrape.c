@@ -1,0 +1,230 @@
+/* scrape.c: all metrics as Prometheus text 0.0.4: the registry's instruments, and behind them what others keep and is read
+ * now: listeners, upstream pools, the log, the runtime, the process. Each family is one table row or one loop.
+ */
+#include "gateway/process.h"
+#include "gateway/state.h"
+#include "gateway/text.h"
+
+#include <cygnet/runtime.h>
+#include <stdlib.h>
+
+static void family(struct cyg_gw_text *t, const char *name, const char *type, const char *help) {
+    cyg_gw_text_printf(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void single(struct cyg_gw_text *t, const char *name, const char *type, const char *help, uint64_t value) {
+    family(t, name, type, help);
+    cyg_gw_text_printf(t, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* ---- listeners -------------------------------------------------------------------------------------------------- */
+
+struct front_numbers {
+    const char *name;
+    cyg_http_server_stats http;
+    cyg_listener_stats sockets;
+};
+
+static const struct {
+    const char *name, *type, *help;
+    size_t at;
+} listener_rows[] = {
+    {"cygnet_listener_connections", "gauge", "Connections open now.", offsetof(struct front_numbers, http.conns)},
+    {"cygnet_listener_connections_total", "counter", "Connections accepted.",
+     offsetof(struct front_numbers, sockets.accepted_total)},
+    {"cygnet_listener_requests_in_flight", "gauge", "Requests being handled now.",
+     offsetof(struct front_numbers, http.requests)},
+    {"cygnet_listener_accept_calls_total", "counter", "accept4 system calls.",
+     offsetof(struct front_numbers, sockets.accept_calls_total)},
+    {"cygnet_listener_accept_pauses_total", "counter", "Times accepting waited because descriptors ran out.",
+     offsetof(struct front_numbers, sockets.pauses_total)},
+};
+
+/* The servers of the snapshot's listeners; those being drained after a reload are not shown. */
+static size_t read_fronts(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, struct front_numbers *out) {
+    size_t n = 0;
+    cyg_mutex_lock(&gw->lock);
+    for (size_t id = 0; id < s->nservers && id < gw->nservers; id++) {
+        struct cyg_gw_server *server = gw->servers[id];
+        if (!s->by_server[id] || !server->http || !server->listener) continue;
+        out[n].name = s->by_server[id]->config->name.p;
+        cyg_http_server_get_stats(server->http, &out[n].http);
+        cyg_listener_get_stats(server->listener, &out[n].sockets);
+        n++;
+    }
+    cyg_mutex_unlock(&gw->lock);
+    return n;
+}
+
+static void write_listeners(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, struct cyg_gw_text *t) {
+    struct front_numbers *all = calloc(s->config->nlisteners, sizeof *all);
+    if (!all) {
+        t->failed = true;
+        return;
+    }
+    size_t n = read_fronts(gw, s, all);
+    for (size_t r = 0; n > 0 && r < sizeof listener_rows / sizeof *listener_rows; r++) {
+        family(t, listener_rows[r].name, listener_rows[r].type, listener_rows[r].help);
+        for (size_t i = 0; i < n; i++) {
+            cyg_gw_text_printf(t, "%s{listener=", listener_rows[r].name);
+            cyg_gw_text_label(t, all[i].name);
+            uint64_t value = *(const uint64_t *)((const char *)&all[i] + listener_rows[r].at);
+            cyg_gw_text_printf(t, "} %llu\n", (unsigned long long)value);
+        }
+    }
+    free(all);
+}
+
+/* ---- upstreams -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *type, *help, *state;
+    size_t at;
+} upstream_rows[] = {
+    {"cygnet_upstream_connections", "gauge", "Connections to the endpoint now, by state.", "idle",
+     offsetof(cyg_http_pool_stats, idle)},
+    {"cygnet_upstream_connections", NULL, NULL, "active", 0},
+    {"cygnet_upstream_waiters", "gauge", "Requests waiting for a connection now.", NULL,
+     offsetof(cyg_http_pool_stats, waiters)},
+    {"cygnet_upstream_dials_total", "counter", "Connections begun.", NULL, offsetof(cyg_http_pool_stats, dials_total)},
+    {"cygnet_upstream_dial_errors_total", "counter", "Connections that failed to open.", NULL,
+     offsetof(cyg_http_pool_stats, dial_errors_total)},
+    {"cygnet_upstream_reuses_total", "counter", "Requests that found an idle connection.", NULL,
+     offsetof(cyg_http_pool_stats, reuses_total)},
+    {"cygnet_upstream_stale_total", "counter", "Idle connections that the endpoint ended before reuse.", NULL,
+     offsetof(cyg_http_pool_stats, stale_total)},
+    {"cygnet_upstream_idle_closed_total", "counter", "Idle connections closed by time or limit.", NULL,
+     offsetof(cyg_http_pool_stats, closed_idle_total)},
+    {"cygnet_upstream_waits_total", "counter", "Requests that waited for a connection.", NULL,
+     offsetof(cyg_http_pool_stats, waits_total)},
+    {"cygnet_upstream_overflows_total", "counter", "Requests refused because too many waited.", NULL,
+     offsetof(cyg_http_pool_stats, wait_refused_total)},
+};
+
+static void write_upstream_row(const struct cyg_gw_snapshot *s, struct cyg_gw_text *t, size_t r,
+                               const cyg_http_pool_stats *all) {
+    for (size_t c = 0; c < s->config->nclusters; c++) {
+        const struct cyg_gw_members *m = &s->members[c];
+        for (size_t e = 0; e < m->config->nendpoints; e++, all++) {
+            cyg_gw_text_printf(t, "%s{cluster=", upstream_rows[r].name);
+            cyg_gw_text_label(t, m->config->name.p);
+            cyg_gw_text_puts(t, ",endpoint=");
+            cyg_gw_text_label(t, m->endpoints[e]->address);
+            uint64_t value = *(const uint64_t *)((const char *)all + upstream_rows[r].at);
+            if (upstream_rows[r].state) {
+                cyg_gw_text_printf(t, ",state=\"%s\"", upstream_rows[r].state);
+                /* Read one by one, so that idle may be above open for a moment. */
+                if (strcmp(upstream_rows[r].state, "active") == 0)
+                    value = all->open > all->idle ? all->open - all->idle : 0;
+            }
+            cyg_gw_text_printf(t, "} %llu\n", (unsigned long long)value);
+        }
+    }
+}
+
+static void write_upstreams(const struct cyg_gw_snapshot *s, struct cyg_gw_text *t) {
+    cyg_http_pool_stats *all = calloc(s->config->nendpoints, sizeof *all), *next = all;
+    if (!all) {
+        t->failed = true;
+        return;
+    }
+    for (size_t c = 0; c < s->config->nclusters; c++)
+        for (size_t e = 0; e < s->members[c].config->nendpoints; e++)
+            cyg_http_pool_get_stats(s->members[c].endpoints[e]->pool, next++);
+    for (size_t r = 0; r < sizeof upstream_rows / sizeof *upstream_rows; r++) {
+        if (upstream_rows[r].type) family(t, upstream_rows[r].name, upstream_rows[r].type, upstream_rows[r].help);
+        write_upstream_row(s, t, r, all);
+    }
+    free(all);
+}
+
+/* ---- gateway, runtime, process ---------------------------------------------------------------------------------- */
+
+static void write_gateway(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, struct cyg_gw_text *t) {
+    family(t, "cygnet_config_info", "gauge", "The version of the configuration in force.");
+    cyg_gw_text_puts(t, "cygnet_config_info{version=");
+    cyg_gw_text_label(t, s->config->version.p);
+    cyg_gw_text_puts(t, "} 1\n");
+    family(t, "cygnet_build_info", "gauge", "The version of the program.");
+    cyg_gw_text_printf(t, "cygnet_build_info{version=\"%s\"} 1\n", CYG_VERSION);
+    single(t, "cygnet_draining", "gauge", "1 while the gateway drains.", __atomic_load_n(&gw->draining, __ATOMIC_RELAXED));
+    uint64_t lines, dropped;
+    cyg_mutex_lock(&gw->lock);
+    cyg_gw_log_file_totals(gw->log, &lines, &dropped);
+    cyg_mutex_unlock(&gw->lock);
+    single(t, "cygnet_access_log_lines_total", "counter", "Access log lines written.", lines);
+    single(t, "cygnet_access_log_dropped_total", "counter",
+           "Access log lines lost because the log was not written fast enough.", dropped);
+}
+
+static void write_runtime(struct cyg_gw_text *t) {
+    static const struct {
+        const char *name, *type, *help;
+        size_t at;
+    } rows[] = {
+        {"cygnet_runtime_goroutines", "gauge", "Goroutines alive now.", offsetof(cyg_runtime_stats, goroutines)},
+        {"cygnet_runtime_goroutines_total", "counter", "Goroutines started.", offsetof(cyg_runtime_stats, goroutines_total)},
+        {"cygnet_runtime_start_records", "gauge", "Idle connections, held without a stack.",
+         offsetof(cyg_runtime_stats, start_records)},
+        {"cygnet_runtime_threads", "gauge", "Threads of the runtime now.", offsetof(cyg_runtime_stats, threads)},
+        {"cygnet_runtime_switches_total", "counter", "Times a goroutine was resumed.",
+         offsetof(cyg_runtime_stats, switches_total)},
+        {"cygnet_runtime_steals_total", "counter", "Goroutines taken from another processor's queue.",
+         offsetof(cyg_runtime_stats, steals_total)},
+        {"cygnet_runtime_parks_total", "counter", "Times a processor went to sleep.",
+         offsetof(cyg_runtime_stats, parks_total)},
+        {"cygnet_runtime_wakes_total", "counter", "Times a sleeping processor was woken by another.",
+         offsetof(cyg_runtime_stats, wakes_total)},
+        {"cygnet_runtime_polls_total", "counter", "Calls of the poller.", offsetof(cyg_runtime_stats, polls_total)},
+        {"cygnet_runtime_poll_events_total", "counter", "Readiness events from the poller.",
+         offsetof(cyg_runtime_stats, poll_events_total)},
+        {"cygnet_runtime_timers", "gauge", "Timers pending now.", offsetof(cyg_runtime_stats, timers)},
+        {"cygnet_runtime_stacks", "gauge", "Stacks in use or cached.", offsetof(cyg_runtime_stats, stacks)},
+        {"cygnet_runtime_blocking_total", "counter", "Calls that blocked a thread.",
+         offsetof(cyg_runtime_stats, blocking_total)},
+    };
+    cyg_runtime_stats s;
+    cyg_stats(&s);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        single(t, rows[i].name, rows[i].type, rows[i].help, *(const uint64_t *)((const char *)&s + rows[i].at));
+    single(t, "cygnet_runtime_procs", "gauge", "Goroutines that can run at once.", cyg_procs());
+}
+
+static int read_process(void *out) {
+    cyg_gw_process_read(out);
+    return 0;
+}
+
+static void write_process(const struct cyg_gw *gw, struct cyg_gw_text *t) {
+    struct cyg_gw_process p;
+    (void)cyg_blocking(read_process, &p);
+    family(t, "process_cpu_seconds_total", "counter", "Time on a processor, user and system.");
+    cyg_gw_text_printf(t, "process_cpu_seconds_total %.6f\n", p.cpu_seconds);
+    single(t, "process_resident_memory_bytes", "gauge", "Resident memory.", p.resident_bytes);
+    single(t, "process_virtual_memory_bytes", "gauge", "Virtual memory.", p.virtual_bytes);
+    single(t, "process_open_fds", "gauge", "Open file descriptors.", p.open_fds);
+    single(t, "process_max_fds", "gauge", "File descriptors allowed.", p.max_fds);
+    family(t, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.");
+    cyg_gw_text_printf(t, "process_start_time_seconds %.3f\n", (double)gw->started_ns / 1e9);
+}
+
+void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
+    char *text = NULL;
+    ssize_t n = cyg_metrics_text(gw->context.metrics.registry, &text);
+    if (n < 0) {
+        out->failed = true;
+        return;
+    }
+    cyg_gw_text_put(out, text, (size_t)n);
+    free(text);
+    struct cyg_gw_hold hold;
+    const struct cyg_gw_snapshot *s = cyg_gw_hold(&gw->current, cyg_proc_hint(), &hold);
+    if (s) {
+        write_gateway(gw, s, out);
+        write_listeners(gw, s, out);
+        write_upstreams(s, out);
+        cyg_gw_drop(&hold);
+    }
+    write_runtime(out);
+    write_process(gw, out);
+}

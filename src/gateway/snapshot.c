@@ -1,0 +1,72 @@
+/* snapshot.c: see snapshot.h. */
+#include "gateway/snapshot.h"
+
+#include <cygnet/runtime.h>
+#include <stdlib.h>
+
+static int front_init(struct cyg_gw_front *f, const struct cyg_gw_listener *config, cyg_metrics *registry) {
+    f->config = config;
+    f->router = cyg_gw_router_new(config->routes, config->nroutes);
+    f->traffic = calloc(config->nroutes + 1, sizeof f->traffic[0]);
+    if (!f->router || !f->traffic) return CYG_ENOMEM;
+    const char *name = config->name.p;
+    for (size_t i = 0; i < config->nroutes; i++)
+        cyg_gw_traffic_init(&f->traffic[i], registry, name, config->routes[i].name.p, config->routes[i].cluster->name.p);
+    cyg_gw_traffic_init(&f->traffic[config->nroutes], registry, name, CYG_GW_NO_NAME, CYG_GW_NO_NAME);
+    cyg_gw_refusals_init(&f->refusals, registry, name);
+    return 0;
+}
+
+int cyg_gw_snapshot_new(struct cyg_gw_context *context, struct cyg_gw_config *config, struct cyg_gw_log_file *log,
+                        struct cyg_gw_snapshot **out) {
+    struct cyg_gw_snapshot *s = calloc(1, sizeof *s);
+    if (!s) {
+        cyg_gw_config_free(config);
+        return CYG_ENOMEM;
+    }
+    s->context = context;
+    s->config = config;
+    s->log = log ? cyg_gw_log_file_acquire(log) : NULL;
+    s->loaded_ns = cyg_unix_nano();
+    s->fronts = calloc(config->nlisteners, sizeof s->fronts[0]);
+    s->members = calloc(config->nclusters, sizeof s->members[0]);
+    int err = s->fronts && s->members ? 0 : CYG_ENOMEM;
+    for (size_t i = 0; err == 0 && i < config->nlisteners; i++)
+        err = front_init(&s->fronts[i], &config->listeners[i], context->metrics.registry);
+    for (size_t i = 0; err == 0 && i < config->nclusters; i++)
+        err = cyg_gw_members_init(&s->members[i], &config->clusters[i], &context->upstreams, context->shards);
+    if (err < 0)
+        cyg_gw_snapshot_free(s);
+    else
+        *out = s;
+    return err;
+}
+
+void cyg_gw_snapshot_free(struct cyg_gw_snapshot *s) {
+    if (!s) return;
+    for (size_t i = 0; s->fronts && i < s->config->nlisteners; i++) {
+        cyg_gw_router_free(s->fronts[i].router);
+        free(s->fronts[i].traffic);
+    }
+    for (size_t i = 0; s->members && i < s->config->nclusters; i++)
+        if (s->members[i].config) cyg_gw_members_free(&s->members[i], &s->context->upstreams);
+    if (s->log) cyg_gw_log_file_release(s->log);
+    free(s->fronts);
+    free(s->members);
+    free(s->by_server);
+    cyg_gw_config_free(s->config);
+    free(s);
+}
+
+static void free_main(void *snapshot) {
+    struct cyg_gw_snapshot *s = snapshot;
+    struct cyg_gw_context *context = s->context;
+    cyg_gw_snapshot_free(s);
+    cyg_waitgroup_done(&context->workers);
+}
+
+void cyg_gw_snapshot_free_later(void *snapshot) {
+    struct cyg_gw_snapshot *s = snapshot;
+    cyg_waitgroup_add(&s->context->workers, 1);
+    if (cyg_go(free_main, s) < 0) free_main(s);
+}

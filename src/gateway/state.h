@@ -1,0 +1,56 @@
+/* state.h: the running gateway, as its own files see it.
+ *
+ * Who touches what: the goroutine that runs the gateway (reloads, drains) writes; handlers read `current`, `draining` and what
+ * is constant; scrapes take `lock`, under which the list of servers and their HTTP servers change.
+ */
+#ifndef CYG_GATEWAY_STATE_H
+#define CYG_GATEWAY_STATE_H
+
+#include "gateway/gateway.h"
+#include "gateway/request_id.h"
+#include "gateway/server.h"
+#include "gateway/shared.h"
+#include "gateway/snapshot.h"
+
+struct cyg_gw {
+    struct cyg_gw_context context;
+    struct cyg_gw_ids *ids;
+    struct cyg_gw_slots *slots;
+    struct cyg_gw_slot *current; /* a place: the snapshot in force */
+    char *file;                  /* constant; NULL: the document came from elsewhere, there is nothing to reload */
+    int64_t started_ns;          /* since 1970 */
+
+    cyg_mutex lock;                 /* guards servers, nservers, admin, log and each server's http */
+    struct cyg_gw_server **servers; /* by id; a removed one stays, so that late requests find it, until the gateway ends */
+    size_t nservers;
+    struct cyg_gw_server *admin;
+    struct cyg_gw_server *former_admins; /* drained; kept for the same reason */
+    struct cyg_gw_log_file *log;         /* one reference; NULL: off */
+
+    uint32_t draining; /* atomic */
+    cyg_time cut_at;   /* set before draining */
+    bool abandoned;    /* ended in the middle of a drain; of the goroutine that runs the gateway */
+    uint64_t cut;      /* requests that the end of the drain cut short; atomic */
+};
+
+/* handler.c: the listeners' cyg_http_handler, its argument a server; and what the HTTP library refused by itself. */
+void cyg_gw_handle(cyg_http_req *req, cyg_http_res *res, void *server);
+void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr *peer, const cyg_http_req *req_or_null);
+
+/* admin.c: the admin address's, its argument a server, too. */
+void cyg_gw_admin_handle(cyg_http_req *req, cyg_http_res *res, void *server);
+
+/* admin_config.c: the document in force as JSON, and scrape.c: everything as Prometheus text. Both take what they need. */
+struct cyg_gw_text;
+void cyg_gw_admin_config(struct cyg_gw *gw, struct cyg_gw_text *out);
+void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out);
+
+/* apply.c: makes config the one in force, or changes nothing. Owns: takes config over. Returns: 0, or an error, already told
+ * in the log. */
+int cyg_gw_apply(struct cyg_gw *gw, struct cyg_gw_config *config);
+
+/* apply.c: drains an HTTP server that was replaced, or a server that was removed, on a goroutine of its own. */
+void cyg_gw_drain_http(struct cyg_gw *gw, cyg_http_server *http, cyg_duration timeout);
+void cyg_gw_drain_server(struct cyg_gw *gw, struct cyg_gw_server *s, cyg_duration timeout);
+
+#endif
