@@ -1,6 +1,6 @@
-/* http1_scan.h: the two loops that touch every byte of a head: how far does a field value go, how far a request target.
- * Each exists by table (the meaning), eight bytes at a time in plain C, and sixteen at a time with SSE2 or NEON; a test holds
- * them equal. None reads at or past `end`. CYG_H1_PORTABLE_SCAN chooses the plain C ones everywhere.
+/* http1_scan.h: the loops that touch every byte of a head: how far does a field value go, how far a request target, how far a
+ * field name. Each exists by table (the meaning), in plain C (eight bytes at a time, but for names), and sixteen at a time with
+ * SSE2 or NEON; a test holds them equal. None reads at or past `end`. CYG_H1_PORTABLE_SCAN chooses the plain C ones everywhere.
  */
 #ifndef CYG_PROTO_HTTP1_SCAN_H
 #define CYG_PROTO_HTTP1_SCAN_H
@@ -53,6 +53,10 @@ static inline const char *cyg_h1_scan_target_swar(const char *p, const char *end
     return cyg_h1_scan_table(p, end, CYG_H1_TARGET);
 }
 
+static inline const char *cyg_h1_scan_name_swar(const char *p, const char *end) {
+    return cyg_h1_scan_table(p, end, CYG_H1_TOKEN);
+}
+
 #ifdef CYG_H1_SIMD
 #ifdef __SSE2__
 /* For sixteen bytes, a number whose count of trailing zeros, divided by CYG_H1_LANE, is the place of the first odd byte; zero
@@ -72,6 +76,18 @@ static inline uint64_t cyg_h1_odd_target(const char *p) {
     odd = _mm_or_si128(odd, _mm_cmpeq_epi8(x, _mm_set1_epi8('#')));
     return (uint64_t)_mm_movemask_epi8(odd);
 }
+
+static inline __m128i cyg_h1_within(__m128i x, char first, char last) {
+    __m128i up = _mm_sub_epi8(x, _mm_set1_epi8(first));
+    return _mm_cmpeq_epi8(_mm_min_epu8(up, _mm_set1_epi8((char)(last - first))), up);
+}
+
+static inline uint64_t cyg_h1_odd_name(const char *p) { /* odd: no letter, digit, '-' or '.' */
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i usual = cyg_h1_within(_mm_or_si128(x, _mm_set1_epi8(0x20)), 'a', 'z');
+    usual = _mm_or_si128(usual, _mm_or_si128(cyg_h1_within(x, '0', '9'), cyg_h1_within(x, '-', '.')));
+    return (uint64_t)_mm_movemask_epi8(usual) ^ 0xffff;
+}
 #else
 #define CYG_H1_LANE 4
 static inline uint64_t cyg_h1_neon_mask(uint8x16_t odd) { /* four bits a byte: NEON has no movemask */
@@ -88,6 +104,17 @@ static inline uint64_t cyg_h1_odd_target(const char *p) {
     uint8x16_t x = vld1q_u8((const uint8_t *)p);
     uint8x16_t odd = vorrq_u8(vcltq_u8(x, vdupq_n_u8(0x21)), vcgeq_u8(x, vdupq_n_u8(0x7f)));
     return cyg_h1_neon_mask(vorrq_u8(odd, vceqq_u8(x, vdupq_n_u8('#'))));
+}
+
+static inline uint8x16_t cyg_h1_within(uint8x16_t x, uint8_t first, uint8_t last) {
+    return vcleq_u8(vsubq_u8(x, vdupq_n_u8(first)), vdupq_n_u8((uint8_t)(last - first)));
+}
+
+static inline uint64_t cyg_h1_odd_name(const char *p) { /* odd: no letter, digit, '-' or '.' */
+    uint8x16_t x = vld1q_u8((const uint8_t *)p);
+    uint8x16_t usual = cyg_h1_within(vorrq_u8(x, vdupq_n_u8(0x20)), 'a', 'z');
+    usual = vorrq_u8(usual, vorrq_u8(cyg_h1_within(x, '0', '9'), cyg_h1_within(x, '-', '.')));
+    return cyg_h1_neon_mask(vmvnq_u8(usual));
 }
 #endif
 
@@ -106,11 +133,25 @@ static inline const char *cyg_h1_scan_target_simd(const char *p, const char *end
     }
     return cyg_h1_scan_table(p, end, CYG_H1_TARGET);
 }
+
+/* The usual bytes sixteen at a time; the rare ones, and whether it ends there, are the table's. */
+static inline const char *cyg_h1_scan_name_simd(const char *p, const char *end) {
+    for (; end - p >= 16; p += 16) {
+        uint64_t odd = cyg_h1_odd_name(p);
+        if (odd) {
+            p += __builtin_ctzll(odd) / CYG_H1_LANE;
+            break;
+        }
+    }
+    return cyg_h1_scan_table(p, end, CYG_H1_TOKEN);
+}
 #define cyg_h1_scan_value cyg_h1_scan_value_simd
 #define cyg_h1_scan_target cyg_h1_scan_target_simd
+#define cyg_h1_scan_name cyg_h1_scan_name_simd
 #else
 #define cyg_h1_scan_value cyg_h1_scan_value_swar
 #define cyg_h1_scan_target cyg_h1_scan_target_swar
+#define cyg_h1_scan_name cyg_h1_scan_name_swar
 #endif
 
 #endif

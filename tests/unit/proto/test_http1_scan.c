@@ -24,6 +24,7 @@ static void check(const char *p, const char *end) {
     assert_ptr_equal(cyg_h1_scan_target_swar(p, end), target);
     assert_ptr_equal(cyg_h1_scan_value(p, end), value);
     assert_ptr_equal(cyg_h1_scan_target(p, end), target);
+    assert_ptr_equal(cyg_h1_scan_name(p, end), cyg_h1_scan_table(p, end, CYG_H1_TOKEN));
 }
 
 static void test_each_byte_at_each_place(void **state) {
