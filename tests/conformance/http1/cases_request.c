@@ -43,6 +43,7 @@ static const struct http1_case cases[] = {
     REFUSE("version with two digits", REQUEST, "GET / HTTP/1.10\r\n" H "\r\n", 400, "bad_request_line")
     REFUSE("version with two major digits", REQUEST, "GET / HTTP/11.1\r\n" H "\r\n", 400, "bad_version")
     REFUSE("version without minor", REQUEST, "GET / HTTP/1\r\n" H "\r\n", 400, "bad_version")
+    REFUSE("version cut short before its dot", REQUEST, "GET / HTTP/2\r\n" H "\r\n", 400, "bad_version")
     REFUSE("version in small letters", REQUEST, "GET / http/1.1\r\n" H "\r\n", 400, "bad_request_line")
     REFUSE("other protocol", REQUEST, "GET / RTSP/1.0\r\n" H "\r\n", 400, "bad_request_line")
     /* ---- target */
@@ -97,6 +98,7 @@ static const struct http1_case cases[] = {
     REFUSE("host with two ports", REQUEST, GET "Host: a:1:2\r\n\r\n", 400, "bad_host")
     REFUSE("host with port only", REQUEST, GET "Host: :80\r\n\r\n", 400, "bad_host")
     REFUSE("host with open bracket", REQUEST, GET "Host: [::1\r\n\r\n", 400, "bad_host")
+    REFUSE("host of no ipv6 address in brackets", REQUEST, GET "Host: [1.2.3.4]\r\n\r\n", 400, "bad_host")
     REFUSE("host with zone", REQUEST, GET "Host: [fe80::1%25eth0]\r\n\r\n", 400, "bad_host")
     REFUSE("host with bytes after bracket", REQUEST, GET "Host: [::1]x\r\n\r\n", 400, "bad_host")
     ACCEPT("host an ipv6 address", REQUEST, GET "Host: [::ffff:1.2.3.4]:8080\r\n\r\n", "host=[::ffff:1.2.3.4]:8080")

@@ -15,6 +15,7 @@ static const struct http1_case cases[] = {
     ACCEPT("status nobody registered", RESPONSE, "HTTP/1.1 799 X\r\nContent-Length: 0\r\n\r\n", "status=799")
     REFUSE("empty line before a response", RESPONSE, "\r\n" OK "\r\n", 502, "bad_status_line")
     REFUSE("response of http/2", RESPONSE, "HTTP/2.0 200 OK\r\n\r\n", 502, "unsupported_version")
+    REFUSE("response whose version is cut short", RESPONSE, "HTTP/2 200 OK\r\n\r\n", 502, "bad_status_line")
     REFUSE("icy instead of http", RESPONSE, "ICY 200 OK\r\n\r\n", 502, "bad_status_line")
     REFUSE("status of two digits", RESPONSE, "HTTP/1.1 20 OK\r\n\r\n", 502, "bad_status_line")
     REFUSE("status of four digits", RESPONSE, "HTTP/1.1 2000 OK\r\n\r\n", 502, "bad_status_line")
