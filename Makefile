@@ -28,7 +28,7 @@ $(BUILD)/build.ninja: | setup
 
 run: setup $(BUILD)/build.ninja ## start the gateway's demonstration (CONFIG=file: the gateway with that file)
 	@$(NINJA) --quiet cygnet
-	@exec $(BUILD)/cygnet $(if $(CONFIG),gateway --config $(CONFIG),demo)
+	@exec $(BUILD)/cygnet $(if $(CONFIG),gateway -c $(CONFIG),demo)
 
 test: tests-built ## all tests: unit, then layers, headers, install and integration with real peers
 	@status=0; \
@@ -42,7 +42,7 @@ unit: tests-built ## the unit tests alone
 tests-built:
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
-	@test -e $(BUILD)/.tests || meson configure $(BUILD) -Dtests=enabled >/dev/null
+	@test -e $(BUILD)/.tests || meson setup --reconfigure $(BUILD) -Dtests=enabled >/dev/null
 	@touch $(BUILD)/.tests
 	@$(NINJA) --quiet
 
@@ -65,7 +65,7 @@ bench: setup $(BUILD)/build.ninja ## measure against floors and peers on two CPU
 	@for script in hello proxy; do $(PYTHON) bench/$$script.py --build $(BUILD) || exit 1; done
 
 install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc and binary under PREFIX (/usr/local), inside DESTDIR
-	@test "$$(cat $(BUILD)/.prefix)" = "$(PREFIX)" || meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
+	@test "$$(cat $(BUILD)/.prefix)" = "$(PREFIX)" || meson setup --reconfigure $(BUILD) --prefix=$(PREFIX) >/dev/null
 	@echo $(PREFIX) >$(BUILD)/.prefix
 	@$(NINJA) --quiet
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet

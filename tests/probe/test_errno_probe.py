@@ -36,8 +36,8 @@ def test_errno_is_the_threads_own_after_a_park(root, build, tmp_path, compiler, 
     assert (status, seen["stale"]) == (0, 0), seen
 
 
-def test_report_the_hazard_without_the_header(root, build, tmp_path, compiler, record_property):
+def test_report_the_hazard_without_the_header(root, build, tmp_path, compiler, record_testsuite_property):
     status, seen = run_probe(root, build, tmp_path, compiler, "-O2", "pic", ["-DCYG_KEEP_ERRNO"])
-    record_property("stale_errno_reads", seen["stale"])
+    record_testsuite_property(f"stale_errno_reads_{compiler}", seen["stale"])
     print(f"{compiler} -O2 with CYG_KEEP_ERRNO: {seen}")
     assert status == 0
