@@ -27,7 +27,8 @@ typedef struct cyg_linelog_opts {
  * Blocks: the thread, in open(2). From: goroutine. Owns: *out is the caller's to close. Returns: 0, CYG_EINVAL, -errno. */
 CYG_API int cyg_linelog_open(const char *path, const cyg_linelog_opts *opts, cyg_linelog **out);
 
-/* Takes a whole line (its newline included), up to 64 KiB. Blocks: never. From: goroutine or any thread while the runtime runs.
+/* Takes a whole line (its newline included), up to 64 KiB and to a buffer. Lines that a goroutine writes on different Ps may
+ * change places within a flush interval. Blocks: never. From: goroutine or any thread while the runtime runs.
  * Returns: whether it was taken; false: dropped and counted. */
 CYG_API bool cyg_linelog_write(cyg_linelog *l, const char *line, size_t n);
 

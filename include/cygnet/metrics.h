@@ -52,7 +52,8 @@ CYG_API void cyg_histogram_observe_ns(cyg_histogram *h, int64_t ns);
 CYG_API uint64_t cyg_counter_get(const cyg_counter *c);
 CYG_API int64_t cyg_gauge_get(const cyg_gauge *g);
 
-/* Calls fn(arg) at the start of every exposition, to set gauges and counters that are kept elsewhere. */
+/* Calls fn(arg) at the start of every exposition, to set gauges and counters that are kept elsewhere; two expositions at once
+ * call it at once. */
 CYG_API void cyg_metrics_on_collect(cyg_metrics *m, void (*fn)(void *arg), void *arg);
 
 /* Sets a counter that somebody else counts, from an on_collect function; never backwards. */

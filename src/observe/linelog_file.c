@@ -73,24 +73,6 @@ int cyg_linefile_reopen(struct cyg_linefile *f) {
 
 bool cyg_linefile_has_next(const struct cyg_linefile *f) { return __atomic_load_n(&f->next_fd, __ATOMIC_SEQ_CST) >= 0; }
 
-/* A cut line ends in the file in which it began, if that still takes it. */
-void cyg_linefile_adopt(struct cyg_linefile *f) {
-    if (!cyg_linefile_has_next(f)) return;
-    cyg_linefile_write(f, "", 0, 0);
-    free(f->cut);
-    f->cut = NULL;
-    f->cut_n = 0;
-    int old = f->fd;
-    f->fd = __atomic_exchange_n(&f->next_fd, -1, __ATOMIC_SEQ_CST);
-    (void)cyg_blocking(close_fd, &old);
-}
-
-void cyg_linefile_close(struct cyg_linefile *f) {
-    cyg_linefile_adopt(f);
-    if (f->path) (void)cyg_blocking(close_fd, &f->fd);
-    f->fd = -1;
-}
-
 void cyg_linefile_free(struct cyg_linefile *f) {
     free(f->path);
     free(f->cut);
@@ -106,6 +88,12 @@ static uint64_t newlines(const char *p, size_t n) {
     return lines;
 }
 
+static void forget_cut(struct cyg_linefile *f) {
+    free(f->cut);
+    f->cut = NULL;
+    f->cut_n = 0;
+}
+
 /* Writes the rest of a cut line. Returns: whether the file is at the beginning of a line now. */
 static bool write_cut(struct cyg_linefile *f) {
     struct job j = {.fd = f->fd, .p = f->cut, .n = f->cut_n};
@@ -118,9 +106,7 @@ static bool write_cut(struct cyg_linefile *f) {
         memmove(f->cut, f->cut + j.done, f->cut_n);
         return false;
     }
-    free(f->cut);
-    f->cut = NULL;
-    f->cut_n = 0;
+    forget_cut(f);
     return true;
 }
 
@@ -134,9 +120,25 @@ static void keep_cut(struct cyg_linefile *f, const char *p, size_t n) {
     memcpy(f->cut, p, rest);
 }
 
+/* A cut line ends in the file in which it began, if that still takes it. */
+void cyg_linefile_adopt(struct cyg_linefile *f) {
+    if (!cyg_linefile_has_next(f)) return;
+    if (!write_cut(f)) forget_cut(f);
+    int old = f->fd;
+    f->fd = __atomic_exchange_n(&f->next_fd, -1, __ATOMIC_SEQ_CST);
+    (void)cyg_blocking(close_fd, &old);
+}
+
+void cyg_linefile_close(struct cyg_linefile *f) {
+    cyg_linefile_adopt(f);
+    if (f->path) (void)cyg_blocking(close_fd, &f->fd);
+    f->fd = -1;
+}
+
 void cyg_linefile_write(struct cyg_linefile *f, const char *p, size_t n, uint64_t lines) {
     uint64_t written = 0;
-    if (write_cut(f) && n > 0) {
+    cyg_linefile_adopt(f);
+    if (write_cut(f)) {
         struct job j = {.fd = f->fd, .p = p, .n = n};
         int err = cyg_blocking(write_all, &j);
         written = lines;

@@ -24,10 +24,10 @@ int cyg_linefile_open(struct cyg_linefile *f, const char *path);
 int cyg_linefile_reopen(struct cyg_linefile *f);
 bool cyg_linefile_has_next(const struct cyg_linefile *f);
 
-/* Goes on in the file that reopen has opened, if it has. */
+/* Goes on in the file that reopen has opened, if it has; a write does so by itself. */
 void cyg_linefile_adopt(struct cyg_linefile *f);
 
-/* Writes whole lines and counts them; what an error leaves unwritten is counted as dropped. Blocks: the thread, not its P. */
+/* Writes whole lines (n > 0) and counts them; what an error leaves unwritten is counted as dropped. Blocks: the thread, not its P. */
 void cyg_linefile_write(struct cyg_linefile *f, const char *p, size_t n, uint64_t lines);
 
 void cyg_linefile_close(struct cyg_linefile *f);

@@ -1,0 +1,586 @@
+/* test_linelog.c: that lines leave whole, in time and in the right file, and that a file that takes nothing costs lines, never
+ * time of those who write them.
+ *
+ * Bodies run on goroutines (in_goroutine); what they find is asserted by the test, on its own stack.
+ */
+#include <cygnet/context.h>
+#include <cygnet/log.h>
+#include <cygnet/runtime.h>
+#include <cygnet/sync.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PATIENCE (30 * CYG_SECOND)
+
+static char dir[64], path[96], other[96];
+
+/* ---- helpers ------------------------------------------------------------------------------------------------------ */
+
+#define TRY(cond)                                                              \
+    do {                                                                       \
+        if (!(cond)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
+            return -1;                                                         \
+        }                                                                      \
+    } while (0)
+
+static void in_goroutine(int (*body)(void *), void *arg) { assert_int_equal(cyg_call(body, arg), 0); }
+
+/* The whole file; the caller frees it. */
+static char *contents(const char *name, size_t *n) {
+    FILE *f = fopen(name, "r");
+    if (!f) return NULL;
+    char *p = NULL;
+    size_t cap = 0;
+    for (*n = 0;;) {
+        if (cap - *n < 65536) p = realloc(p, cap = 2 * cap + 65537);
+        size_t k = fread(p + *n, 1, cap - *n - 1, f);
+        if (k == 0) break;
+        *n += k;
+    }
+    p[*n] = 0;
+    fclose(f);
+    return p;
+}
+
+static bool holds(const char *name, const char *expected) {
+    size_t n;
+    char *p = contents(name, &n);
+    bool same = p && strcmp(p, expected) == 0;
+    if (!same) fprintf(stderr, "%s holds \"%.200s\"\n", name, p ? p : "(nothing)");
+    free(p);
+    return same;
+}
+
+static bool holds_line(const char *name, const char *line) {
+    size_t n;
+    char *p = contents(name, &n);
+    bool there = p && strstr(p, line);
+    free(p);
+    return there;
+}
+
+static size_t size_of(const char *name) {
+    struct stat st;
+    return stat(name, &st) == 0 ? (size_t)st.st_size : 0;
+}
+
+static bool put(cyg_linelog *l, const char *z) { return cyg_linelog_write(l, z, strlen(z)); }
+
+static cyg_linelog_stats stats_of(const cyg_linelog *l) {
+    cyg_linelog_stats s;
+    cyg_linelog_get_stats(l, &s);
+    return s;
+}
+
+/* "12:345:xxxx…\n": who, which, and so many letters that follow from both. */
+static size_t make_line(char *out, unsigned who, unsigned which) {
+    size_t n = (size_t)sprintf(out, "%u:%u:", who, which), letters = (who * 31 + which * 17) % 300;
+    memset(out + n, 'a' + (char)(which % 26), letters);
+    out[n + letters] = '\n';
+    return n + letters + 1;
+}
+
+/* Whether a text is whole lines of make_line's, those of each writer in order; *found is how many. */
+static bool whole_lines(const char *p, size_t n, unsigned writers, unsigned each, size_t *found) {
+    unsigned char *seen = calloc(writers, each);
+    bool ok = true;
+    for (*found = 0; ok && n > 0; ++*found) {
+        unsigned who = 0, which = 0;
+        char expected[400];
+        ok = sscanf(p, "%u:%u:", &who, &which) == 2 && who < writers && which < each && !seen[who * each + which];
+        size_t length = ok ? make_line(expected, who, which) : 0;
+        ok = ok && length <= n && memcmp(p, expected, length) == 0;
+        if (!ok) {
+            fprintf(stderr, "torn, twice or strange: %.100s\n", p);
+            break;
+        }
+        seen[who * each + which] = 1;
+        p += length;
+        n -= length;
+    }
+    free(seen);
+    return ok;
+}
+
+/* ---- many writers ------------------------------------------------------------------------------------------------- */
+
+enum { WRITERS = 40, THREADS = 4, EACH = 1000 };
+
+struct crowd {
+    cyg_linelog *l;
+    cyg_waitgroup wg;
+    unsigned next;      /* atomic */
+    unsigned long lost; /* atomic: what was not taken at the first attempt */
+};
+
+static void write_lines(struct crowd *c, bool goroutine) {
+    unsigned who = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED);
+    char line[400];
+    for (unsigned i = 0; i < EACH; i++) {
+        size_t n = make_line(line, who, i);
+        while (!cyg_linelog_write(c->l, line, n)) {
+            __atomic_fetch_add(&c->lost, 1, __ATOMIC_RELAXED);
+            if (goroutine)
+                cyg_yield();
+            else
+                sched_yield();
+        }
+        if (goroutine && i % 16 == 0) cyg_yield();
+    }
+}
+
+static void writing_goroutine(void *arg) {
+    struct crowd *c = arg;
+    write_lines(c, true);
+    cyg_waitgroup_done(&c->wg);
+}
+
+static void *writing_thread(void *arg) {
+    write_lines(arg, false);
+    return NULL;
+}
+
+static int start_crowd(void *arg) {
+    struct crowd *c = arg;
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.buffer_bytes = 16384}, &c->l) == 0);
+    cyg_waitgroup_add(&c->wg, WRITERS);
+    for (int i = 0; i < WRITERS; i++) TRY(cyg_go(writing_goroutine, c) == 0);
+    return 0;
+}
+
+static int end_crowd(void *arg) {
+    struct crowd *c = arg;
+    TRY(cyg_waitgroup_wait_until(&c->wg, cyg_now() + PATIENCE) == 0);
+    TRY(cyg_linelog_flush(c->l, cyg_now() + PATIENCE) == 0);
+    cyg_linelog_stats s = stats_of(c->l);
+    TRY(s.lines_total == (WRITERS + THREADS) * EACH);
+    TRY(s.bytes_total == size_of(path));
+    TRY(s.dropped_total == c->lost);
+    TRY(s.errors_total == 0);
+    TRY(s.writes_total > 0 && s.writes_total < s.lines_total / 4); /* not one for each line */
+    cyg_linelog_close(c->l);
+    return 0;
+}
+
+static void test_no_line_is_torn_lost_or_doubled_when_many_write(void **state) {
+    (void)state;
+    struct crowd c = {0};
+    pthread_t threads[THREADS];
+    in_goroutine(start_crowd, &c);
+    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, writing_thread, &c);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    in_goroutine(end_crowd, &c);
+    size_t n, found;
+    char *p = contents(path, &n);
+    assert_true(whole_lines(p, n, WRITERS + THREADS, EACH, &found));
+    assert_int_equal(found, (WRITERS + THREADS) * EACH);
+    free(p);
+}
+
+/* ---- a reader that does not read ---------------------------------------------------------------------------------- */
+
+struct stuck {
+    cyg_linelog *l;
+    size_t filled; /* bytes that were in it before */
+    unsigned taken, attempts;
+};
+
+/* The pipe is full, so nothing leaves; more lines than the buffers of every P hold. That the loop ends is the proof that nobody
+ * waited. */
+static int write_into_full_pipe(void *arg) {
+    struct stuck *k = arg;
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.buffer_bytes = 4096}, &k->l) == 0);
+    char line[400];
+    for (; k->attempts < 2000; k->attempts++) {
+        k->taken += cyg_linelog_write(k->l, line, make_line(line, 0, k->attempts));
+        if (k->attempts % 16 == 0) cyg_yield();
+    }
+    cyg_linelog_stats s = stats_of(k->l);
+    TRY(s.lines_total == 0 && s.bytes_total == 0);
+    TRY(s.dropped_total == k->attempts - k->taken);
+    TRY(k->taken > 0 && s.dropped_total > 1000);
+    TRY(cyg_linelog_flush(k->l, cyg_now() + CYG_MILLISECOND) == CYG_ETIMEDOUT);
+    return 0;
+}
+
+static int close_log(void *arg) {
+    struct stuck *k = arg;
+    TRY(cyg_linelog_flush(k->l, cyg_now() + PATIENCE) == 0);
+    cyg_linelog_stats s = stats_of(k->l);
+    TRY(s.lines_total == k->taken);
+    TRY(s.dropped_total == k->attempts - k->taken);
+    cyg_linelog_close(k->l);
+    return 0;
+}
+
+struct drained {
+    int fd;
+    char *p;
+    size_t n;
+};
+
+static void *read_all(void *arg) {
+    struct drained *d = arg;
+    d->p = malloc(1 << 20);
+    for (ssize_t k; (k = read(d->fd, d->p + d->n, (1 << 20) - d->n)) > 0;) d->n += (size_t)k;
+    return NULL;
+}
+
+static void test_a_stuck_reader_costs_lines_not_time(void **state) {
+    (void)state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    struct stuck k = {0};
+    struct drained d = {.fd = open(path, O_RDONLY | O_NONBLOCK)};
+    int filler = open(path, O_WRONLY | O_NONBLOCK);
+    assert_true(d.fd >= 0 && filler >= 0);
+    while (write(filler, "x", 1) == 1) k.filled++;
+    close(filler);
+    in_goroutine(write_into_full_pipe, &k);
+    assert_int_equal(fcntl(d.fd, F_SETFL, 0), 0);
+    pthread_t reader;
+    pthread_create(&reader, NULL, read_all, &d);
+    in_goroutine(close_log, &k); /* what was taken arrives when the reader reads again */
+    pthread_join(reader, NULL);
+    close(d.fd);
+    size_t found;
+    assert_true(d.n > k.filled);
+    assert_true(whole_lines(d.p + k.filled, d.n - k.filled, 1, k.attempts, &found));
+    assert_int_equal(found, k.taken);
+    free(d.p);
+}
+
+/* ---- when lines leave --------------------------------------------------------------------------------------------- */
+
+static int wait_for_size(const char *name, size_t n) {
+    for (cyg_time end = cyg_now() + PATIENCE; size_of(name) != n; cyg_sleep(CYG_MILLISECOND)) TRY(cyg_now() < end);
+    return 0;
+}
+
+static int lines_in_time(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = 10 * CYG_MILLISECOND}, &l) == 0);
+    for (size_t i = 1; i <= 3; i++) { /* idle in between, and woken again */
+        TRY(put(l, "a line\n"));
+        TRY(wait_for_size(path, 7 * i) == 0);
+    }
+    cyg_linelog_close(l);
+    return 0;
+}
+
+static void test_a_line_leaves_by_the_interval(void **state) {
+    (void)state;
+    in_goroutine(lines_in_time, NULL);
+}
+
+static int half_a_buffer(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    static char line[2049];
+    memset(line, 'x', 2048);
+    line[2047] = '\n';
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.buffer_bytes = 4096, .flush_interval = CYG_HOUR}, &l) == 0);
+    for (size_t i = 1; i <= 3; i++) {
+        TRY(put(l, line));
+        TRY(wait_for_size(path, 2048 * i) == 0);
+    }
+    cyg_linelog_close(l);
+    return 0;
+}
+
+static void test_half_a_buffer_leaves_before_the_interval(void **state) {
+    (void)state;
+    in_goroutine(half_a_buffer, NULL);
+}
+
+static int a_few_lines(void *arg) {
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_MILLISECOND}, arg) == 0);
+    TRY(put(*(cyg_linelog **)arg, "a line\n"));
+    return wait_for_size(path, 7);
+}
+
+static int close_it(void *arg) {
+    cyg_linelog_close(arg);
+    return 0;
+}
+
+static void test_an_idle_log_has_no_timer(void **state) {
+    (void)state;
+    cyg_linelog *l;
+    in_goroutine(a_few_lines, &l);
+    cyg_runtime_stats s = {.timers = 1};
+    for (int i = 0; i < 30000 && s.timers > 0; i++) { /* the last interval passes, then nothing is pending any more */
+        usleep(1000);
+        cyg_stats(&s);
+    }
+    assert_int_equal(s.timers, 0);
+    in_goroutine(close_it, l);
+}
+
+static int flush_and_close(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_HOUR}, &l) == 0);
+    TRY(cyg_linelog_flush(l, 0) == 0); /* nothing to write */
+    TRY(put(l, "one\n"));
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    TRY(holds(path, "one\n"));
+    TRY(put(l, "two\n"));
+    TRY(put(l, "three\n"));
+    cyg_linelog_close(l);
+    TRY(holds(path, "one\ntwo\nthree\n"));
+    struct stat st;
+    TRY(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640);
+    TRY(cyg_linelog_open(path, NULL, &l) == 0); /* appends */
+    TRY(put(l, "four\n"));
+    cyg_linelog_close(l);
+    TRY(holds(path, "one\ntwo\nthree\nfour\n"));
+    return 0;
+}
+
+static void test_flush_and_close_write_everything(void **state) {
+    (void)state;
+    in_goroutine(flush_and_close, NULL);
+}
+
+static int opened_under_a_context(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
+    cyg_ctx_scope scope = cyg_ctx_enter(ctx);
+    int err = cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_MILLISECOND}, &l);
+    cyg_ctx_leave(&scope);
+    TRY(err == 0);
+    cyg_ctx_cancel(ctx, 0);
+    TRY(put(l, "a line\n"));
+    TRY(wait_for_size(path, 7) == 0);
+    scope = cyg_ctx_enter(ctx);
+    bool taken = put(l, "last\n");
+    cyg_linelog_close(l);
+    cyg_ctx_leave(&scope);
+    TRY(taken && holds(path, "a line\nlast\n"));
+    return 0;
+}
+
+static void test_a_cancelled_context_ends_neither_writer_nor_close(void **state) {
+    (void)state;
+    in_goroutine(opened_under_a_context, NULL);
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------------- */
+
+static int rotate(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_HOUR}, &l) == 0);
+    TRY(put(l, "old\n"));
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    TRY(rename(path, other) == 0);
+    TRY(put(l, "either\n"));
+    TRY(cyg_linelog_reopen(l) == 0);
+    TRY(put(l, "new\n"));
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    TRY(holds_line(other, "old\n") && !holds_line(path, "old\n"));
+    TRY(holds_line(path, "new\n") && !holds_line(other, "new\n"));
+    TRY(holds_line(path, "either\n") != holds_line(other, "either\n"));
+    TRY(rename(path, other) == 0);
+    TRY(cyg_linelog_reopen(l) == 0); /* twice, so that one of them perhaps never served */
+    TRY(cyg_linelog_reopen(l) == 0);
+    cyg_linelog_close(l);
+    TRY(holds(path, ""));
+    return 0;
+}
+
+static void test_reopen_goes_on_in_a_new_file(void **state) {
+    (void)state;
+    in_goroutine(rotate, NULL);
+}
+
+static int lose_the_directory(void *arg) {
+    (void)arg;
+    char below[112], file[128];
+    snprintf(below, sizeof below, "%s.d", path);
+    snprintf(file, sizeof file, "%s/log", below);
+    cyg_linelog *l = NULL;
+    TRY(cyg_linelog_open(file, NULL, &l) == -ENOENT);
+    TRY(l == NULL);
+    TRY(mkdir(below, 0700) == 0);
+    TRY(cyg_linelog_open(file, NULL, &l) == 0);
+    TRY(rename(file, other) == 0);
+    TRY(rmdir(below) == 0);
+    TRY(cyg_linelog_reopen(l) == -ENOENT);
+    TRY(put(l, "still\n"));
+    cyg_linelog_close(l);
+    TRY(holds(other, "still\n"));
+    return 0;
+}
+
+static void test_a_failed_reopen_keeps_the_old_file(void **state) {
+    (void)state;
+    in_goroutine(lose_the_directory, NULL);
+}
+
+static int to_stdout(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    TRY(cyg_linelog_open("stdout", NULL, &l) == 0);
+    TRY(put(l, "to standard output\n"));
+    TRY(cyg_linelog_reopen(l) == 0);
+    cyg_linelog_close(l);
+    return 0;
+}
+
+static void test_stdout_is_a_name_and_stays_open(void **state) {
+    (void)state;
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(fd, STDOUT_FILENO);
+    int err = cyg_call(to_stdout, NULL);
+    bool open_still = write(STDOUT_FILENO, "!\n", 2) == 2;
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    close(fd);
+    assert_int_equal(err, 0);
+    assert_true(open_still);
+    assert_true(holds(path, "to standard output\n!\n"));
+}
+
+/* ---- refusals and errors ------------------------------------------------------------------------------------------ */
+
+static int odd_lines(void *arg) {
+    (void)arg;
+    cyg_linelog *l = NULL;
+    TRY(cyg_linelog_open(NULL, NULL, &l) == CYG_EINVAL);
+    TRY(cyg_linelog_open("", NULL, &l) == CYG_EINVAL);
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.buffer_bytes = 4095}, &l) == CYG_EINVAL);
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.buffer_bytes = (64 << 20) + 1}, &l) == CYG_EINVAL);
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = -1}, &l) == CYG_EINVAL);
+    TRY(l == NULL && size_of(path) == 0);
+    static char line[65537];
+    memset(line, 'x', sizeof line);
+    line[65535] = '\n';
+    TRY(cyg_linelog_open(path, NULL, &l) == 0);
+    TRY(!cyg_linelog_write(l, line, 0));
+    TRY(!cyg_linelog_write(l, line, 65537));
+    TRY(cyg_linelog_write(l, line, 65536));
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    cyg_linelog_stats s = stats_of(l);
+    TRY(s.lines_total == 1 && s.dropped_total == 2 && s.bytes_total == 65536 && s.writes_total == 1);
+    cyg_linelog_close(l);
+    return 0;
+}
+
+static void test_what_is_no_line_is_refused_and_counted(void **state) {
+    (void)state;
+    in_goroutine(odd_lines, NULL);
+}
+
+static int full_device(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    TRY(cyg_linelog_open("/dev/full", NULL, &l) == 0);
+    for (int i = 0; i < 10; i++) TRY(put(l, "a line\n"));
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    cyg_linelog_stats s = stats_of(l);
+    TRY(s.errors_total >= 1 && s.dropped_total == 10 && s.lines_total == 0 && s.bytes_total == 0);
+    cyg_linelog_close(l);
+    return 0;
+}
+
+static void test_lines_of_a_failed_write_are_counted(void **state) {
+    (void)state;
+    in_goroutine(full_device, NULL);
+}
+
+static int grow_over_the_limit(void *arg) {
+    cyg_linelog *l;
+    struct rlimit *limit = arg, small = {100, limit->rlim_max};
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_HOUR}, &l) == 0);
+    TRY(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    for (int i = 0; i < 30; i++) TRY(put(l, "seven b\n"));
+    TRY(cyg_linelog_flush(l, 0) == 0); /* 12 lines and a half, then an error */
+    TRY(size_of(path) == 100);
+    TRY(put(l, "nothing fits\n"));
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    TRY(setrlimit(RLIMIT_FSIZE, limit) == 0);
+    TRY(put(l, "room again\n"));
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    cyg_linelog_stats s = stats_of(l);
+    TRY(s.lines_total == 14 && s.dropped_total == 18 && s.errors_total == 2 && s.bytes_total == 115);
+    cyg_linelog_close(l);
+    return 0;
+}
+
+static void test_a_line_that_an_error_cut_is_completed(void **state) {
+    (void)state;
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    signal(SIGXFSZ, SIG_IGN);
+    int err = cyg_call(grow_over_the_limit, &limit);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    assert_int_equal(err, 0);
+    char expected[128] = "";
+    for (int i = 0; i < 13; i++) strcat(expected, "seven b\n");
+    strcat(expected, "room again\n");
+    assert_true(holds(path, expected));
+}
+
+/* ---- the run ------------------------------------------------------------------------------------------------------ */
+
+static int start(void **state) {
+    (void)state;
+    return cyg_runtime_start(&(cyg_runtime_opts){.maxprocs = 4});
+}
+
+static int stop(void **state) {
+    (void)state;
+    return cyg_runtime_stop();
+}
+
+static int make_dir(void **state) {
+    (void)state;
+    strcpy(dir, "/tmp/linelog-XXXXXX");
+    if (!mkdtemp(dir)) return -1;
+    snprintf(path, sizeof path, "%s/log", dir);
+    snprintf(other, sizeof other, "%s/log.1", dir);
+    return 0;
+}
+
+static int remove_dir(void **state) {
+    (void)state;
+    unlink(path);
+    unlink(other);
+    return rmdir(dir);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_no_line_is_torn_lost_or_doubled_when_many_write),
+        TEST(test_a_stuck_reader_costs_lines_not_time),
+        TEST(test_a_line_leaves_by_the_interval),
+        TEST(test_half_a_buffer_leaves_before_the_interval),
+        TEST(test_an_idle_log_has_no_timer),
+        TEST(test_flush_and_close_write_everything),
+        TEST(test_a_cancelled_context_ends_neither_writer_nor_close),
+        TEST(test_reopen_goes_on_in_a_new_file),
+        TEST(test_a_failed_reopen_keeps_the_old_file),
+        TEST(test_stdout_is_a_name_and_stays_open),
+        TEST(test_what_is_no_line_is_refused_and_counted),
+        TEST(test_lines_of_a_failed_write_are_counted),
+        TEST(test_a_line_that_an_error_cut_is_completed),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
