@@ -69,7 +69,8 @@ static void banner(struct cyg_gw *gw) {
     } lines[] = {
         {"", "/hello", "two services take turns"},
         {"", "/slow?ms=300", "an answer that takes its time (beyond 5000: 504)"},
-        {"-i ", "/failing", "a 500, then a dropped connection (502), by turns"},
+        {"-i ", "/failing", "a service that answers 500"},
+        {"-i ", "/failing?how=drop", "a service that drops the connection: 502"},
         {"-d hi ", "/echo", "what a service sees of a request"},
         {"-o /dev/null ", "/big?mib=256", "a long body, streamed"},
         {"-i ", "/gone", "a service that is down: 503"},
@@ -80,7 +81,7 @@ static void banner(struct cyg_gw *gw) {
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char url[256];
         snprintf(url, sizeof url, "curl -s %s'http://%s%s'", lines[i].arguments, web, lines[i].path);
-        printf("  %-56s # %s\n", url, lines[i].about);
+        printf("  %-58s # %s\n", url, lines[i].about);
     }
     printf("\nIts admin pages are on http://%s:\n\n", admin);
     printf("  curl -s http://%s/metrics\n  curl -s http://%s/config\n  curl -s http://%s/debug/goroutines\n\n", admin,

@@ -34,15 +34,10 @@ static void slow(cyg_http_req *req, cyg_http_res *res, void *arg) {
     (void)cyg_http_printf(res, 200, "text/plain", "answered after %ld ms\n", ms);
 }
 
-/* By turns: a 500, and a connection that ends without an answer; ?how=drop and ?how=500 choose. */
+/* A 500; with ?how=drop, the connection ends without an answer. */
 static void failing(cyg_http_req *req, cyg_http_res *res, void *arg) {
     (void)arg;
-    static unsigned turn; /* atomic */
-    cyg_str q = cyg_http_req_query(req);
-    bool drop = __atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % 2 == 1;
-    if (cyg_str_eq(q, CYG_STR("how=drop"))) drop = true;
-    if (cyg_str_eq(q, CYG_STR("how=500"))) drop = false;
-    if (!drop) {
+    if (!cyg_str_eq(cyg_http_req_query(req), CYG_STR("how=drop"))) {
         (void)cyg_http_send(res, 500, "text/plain", "this service fails on purpose\n", 30);
         return;
     }

@@ -12,8 +12,8 @@
 
 struct planned {
     struct cyg_gw_server *server;
-    bool opened;           /* by this plan: closed again if it fails */
-    cyg_http_server *http; /* to serve with; NULL: goes on as it is */
+    bool opened;              /* by this plan: closed again if it fails */
+    struct cyg_gw_http *http; /* to serve with; NULL: goes on as it is */
     cyg_http_server_opts opts;
 };
 
@@ -136,7 +136,7 @@ static int plan_ids(struct plan *p) {
 static void undo(struct plan *p) {
     for (size_t i = 0; i <= p->nlisteners; i++) {
         struct planned *e = i < p->nlisteners ? &p->listeners[i] : &p->admin;
-        if (e->http) cyg_http_server_release(e->http);
+        cyg_gw_http_free(e->http);
         if (e->opened) cyg_gw_server_free(e->server);
     }
     if (p->log) cyg_gw_log_file_release(p->log);
@@ -147,12 +147,11 @@ static void undo(struct plan *p) {
 
 /* ---- committing ------------------------------------------------------------------------------------------------- */
 
-static void serve(struct cyg_gw *gw, struct planned *e, const char *name, cyg_duration drain) {
+static void serve(struct planned *e, const char *name) {
     if (!e->http) return;
     e->server->opts = e->opts;
     if (e->opened) cyg_gw_event("info", "listening", "name=%s address=%s", name, e->server->text);
-    cyg_http_server *before = cyg_gw_server_serve(e->server, e->http);
-    if (before) cyg_gw_drain_http(gw, before, drain);
+    cyg_gw_server_serve(e->server, e->http);
 }
 
 static void commit_servers(struct plan *p, struct cyg_gw_slot *slot, cyg_duration drain) {
@@ -170,8 +169,7 @@ static void commit_servers(struct plan *p, struct cyg_gw_slot *slot, cyg_duratio
     }
     __atomic_store_n(&gw->current, slot, __ATOMIC_SEQ_CST);
     if (old) cyg_gw_slot_disown(old);
-    for (size_t i = 0; i < p->nlisteners; i++)
-        serve(gw, &p->listeners[i], p->snapshot->fronts[i].config->name.p, drain);
+    for (size_t i = 0; i < p->nlisteners; i++) serve(&p->listeners[i], p->snapshot->fronts[i].config->name.p);
     for (size_t i = 0; i < before; i++) {
         struct cyg_gw_server *s = gw->servers[i];
         if (s->removed || p->snapshot->by_server[i]) continue;
@@ -187,7 +185,7 @@ static void commit_admin(struct plan *p, cyg_duration drain) {
     cyg_mutex_lock(&gw->lock);
     gw->admin = p->admin.server;
     cyg_mutex_unlock(&gw->lock);
-    if (p->admin.server) serve(gw, &p->admin, "admin", drain);
+    if (p->admin.server) serve(&p->admin, "admin");
     if (!before) return;
     before->next = gw->former_admins;
     gw->former_admins = before;
@@ -230,39 +228,31 @@ int cyg_gw_apply(struct cyg_gw *gw, struct cyg_gw_config *config) {
 /* ---- draining what was taken away ------------------------------------------------------------------------------- */
 
 struct drain {
-    struct cyg_gw *gw;
-    cyg_http_server *http; /* one of these two */
     struct cyg_gw_server *server;
     cyg_time deadline;
 };
 
 static void drain_main(void *arg) {
     struct drain *d = arg;
-    if (d->http) {
-        (void)cyg_http_server_shutdown(d->http, d->deadline);
-        cyg_http_server_release(d->http);
+    struct cyg_gw_server *s = d->server;
+    struct cyg_gw *gw = s->gw;
+    uint64_t left = cyg_gw_server_shutdown(s, d->deadline);
+    if (left) {
+        __atomic_fetch_add(&gw->stuck, left, __ATOMIC_RELAXED);
+        cyg_gw_event("warning", "listener-closed", "address=%s unfinished=%llu", s->text, (unsigned long long)left);
     } else {
-        struct cyg_gw_server *s = d->server;
-        int err = cyg_gw_server_shutdown(s, d->deadline);
-        cyg_gw_event("info", "listener-closed", "address=%s%s", s->text, err < 0 ? " cut=yes" : "");
-        struct cyg_gw_slot *last = s->last;
-        if (last) {
-            __atomic_store_n(&s->last, NULL, __ATOMIC_SEQ_CST);
-            cyg_gw_slot_disown(last);
-        }
+        cyg_gw_event("info", "listener-closed", "address=%s", s->text);
     }
-    cyg_waitgroup_done(&d->gw->context.workers);
-}
-
-static void start_drain(struct drain d) {
-    cyg_waitgroup_add(&d.gw->context.workers, 1);
-    if (cyg_go_copy(drain_main, &d) < 0) drain_main(&d); /* no memory for a goroutine: then here, however long */
-}
-
-void cyg_gw_drain_http(struct cyg_gw *gw, cyg_http_server *http, cyg_duration timeout) {
-    start_drain((struct drain){.gw = gw, .http = http, .deadline = cyg_now() + timeout});
+    struct cyg_gw_slot *last = s->last;
+    if (last) {
+        __atomic_store_n(&s->last, NULL, __ATOMIC_SEQ_CST);
+        cyg_gw_slot_disown(last);
+    }
+    cyg_waitgroup_done(&gw->context.workers);
 }
 
 void cyg_gw_drain_server(struct cyg_gw *gw, struct cyg_gw_server *s, cyg_duration timeout) {
-    start_drain((struct drain){.gw = gw, .server = s, .deadline = cyg_now() + timeout});
+    struct drain d = {s, cyg_now() + timeout};
+    cyg_waitgroup_add(&gw->context.workers, 1);
+    if (cyg_go_copy(drain_main, &d) < 0) drain_main(&d); /* no memory for a goroutine: then here, however long */
 }

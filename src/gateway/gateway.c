@@ -145,7 +145,9 @@ static int drain(struct cyg_gw *gw, int signal_number) {
         gw->abandoned = true;
         return 1;
     }
-    uint64_t cut = __atomic_load_n(&gw->cut, __ATOMIC_RELAXED);
+    uint64_t stuck = __atomic_load_n(&gw->stuck, __ATOMIC_RELAXED);
+    uint64_t cut = __atomic_load_n(&gw->cut, __ATOMIC_RELAXED) + stuck;
+    gw->abandoned = stuck > 0;
     cyg_gw_event(cut ? "warning" : "info", "drained", "cut=%llu", (unsigned long long)cut);
     return 0;
 }
@@ -167,7 +169,7 @@ int cyg_gw_run(struct cyg_gw *gw) {
 /* ---- end -------------------------------------------------------------------------------------------------------- */
 
 void cyg_gw_free(struct cyg_gw *gw) {
-    if (!gw || gw->abandoned) return; /* goroutines still use it; the process ends now */
+    if (!gw || gw->abandoned) return; /* the process ends now */
     for (size_t i = 0; i < gw->nservers; i++) (void)cyg_gw_server_shutdown(gw->servers[i], cyg_now());
     if (gw->admin) (void)cyg_gw_server_shutdown(gw->admin, cyg_now());
     struct cyg_gw_slot *slot = gw->current;

@@ -48,7 +48,7 @@ static size_t read_fronts(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, st
         struct cyg_gw_server *server = gw->servers[id];
         if (!s->by_server[id] || !server->http || !server->listener) continue;
         out[n].name = s->by_server[id]->config->name.p;
-        cyg_http_server_get_stats(server->http, &out[n].http);
+        cyg_gw_server_stats(server, &out[n].http);
         cyg_listener_get_stats(server->listener, &out[n].sockets);
         n++;
     }

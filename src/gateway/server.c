@@ -26,17 +26,31 @@ int cyg_gw_server_open(struct cyg_gw *gw, const char *network, const char *bind,
 }
 
 int cyg_gw_server_prepare(struct cyg_gw_server *s, cyg_http_handler *handler, const cyg_http_server_opts *opts,
-                          cyg_http_server **out) {
-    s->handler = handler;
+                          struct cyg_gw_http **out) {
+    struct cyg_gw_http *h = calloc(1, sizeof *h);
+    if (!h) return CYG_ENOMEM;
     cyg_http_server_opts o = *opts;
     o.on_refused_arg = s;
-    return cyg_http_server_new(handler, s, &o, out);
+    int err = cyg_http_server_new(handler, s, &o, &h->http);
+    if (err < 0)
+        free(h);
+    else
+        *out = h;
+    return err;
+}
+
+void cyg_gw_http_free(struct cyg_gw_http *h) {
+    for (struct cyg_gw_http *older; h; h = older) {
+        older = h->older;
+        cyg_http_server_release(h->http);
+        free(h);
+    }
 }
 
 static void accept_loop(void *arg) {
     struct cyg_gw_server *s = arg;
     cyg_ctx_scope scope = cyg_ctx_enter(s->accepting);
-    int err = cyg_http_server_serve(s->http, s->listener);
+    int err = cyg_http_server_serve(s->http->http, s->listener);
     cyg_ctx_leave(&scope);
     if (err != CYG_ECLOSED && err != CYG_ECANCELED)
         cyg_gw_event("error", "accept-failed", "address=%s error=\"%s\"", s->text, cyg_strerror(err));
@@ -52,10 +66,26 @@ static void stop_accepting(struct cyg_gw_server *s) {
     s->accepting = NULL;
 }
 
-cyg_http_server *cyg_gw_server_serve(struct cyg_gw_server *s, cyg_http_server *http) {
+/* Takes out the older ones that no connection uses any more; no new ones come to them. */
+static void drop_unused(struct cyg_gw_http *h) {
+    for (struct cyg_gw_http **link = &h->older, *older; (older = *link);) {
+        cyg_http_server_stats stats;
+        cyg_http_server_get_stats(older->http, &stats);
+        if (stats.conns > 0) {
+            link = &older->older;
+            continue;
+        }
+        *link = older->older;
+        older->older = NULL;
+        cyg_gw_http_free(older);
+    }
+}
+
+void cyg_gw_server_serve(struct cyg_gw_server *s, struct cyg_gw_http *http) {
     stop_accepting(s);
     cyg_mutex_lock(&s->gw->lock);
-    cyg_http_server *before = s->http;
+    http->older = s->http;
+    drop_unused(http);
     s->http = http;
     cyg_mutex_unlock(&s->gw->lock);
     s->accepting = cyg_ctx_with_cancel(cyg_ctx_background());
@@ -64,26 +94,41 @@ cyg_http_server *cyg_gw_server_serve(struct cyg_gw_server *s, cyg_http_server *h
         cyg_gw_event("error", "accept-failed", "address=%s error=\"out of memory\"", s->text);
         cyg_waitgroup_done(&s->accepts);
     }
-    return before;
 }
 
-int cyg_gw_server_shutdown(struct cyg_gw_server *s, cyg_time deadline) {
-    if (!s->http) return 0;
-    int err = cyg_http_server_shutdown(s->http, deadline);
+uint64_t cyg_gw_server_shutdown(struct cyg_gw_server *s, cyg_time deadline) {
+    uint64_t left = 0;
+    /* The one that accepts is the first, so that nothing new comes while the older ones drain. */
+    for (struct cyg_gw_http *h = s->http; h; h = h->older) {
+        if (cyg_http_server_shutdown(h->http, deadline) == 0) continue;
+        cyg_http_server_stats stats;
+        cyg_http_server_get_stats(h->http, &stats);
+        left += stats.requests;
+    }
     stop_accepting(s);
     cyg_mutex_lock(&s->gw->lock);
-    cyg_http_server_release(s->http);
+    cyg_gw_http_free(s->http);
     s->http = NULL;
     cyg_mutex_unlock(&s->gw->lock);
     if (s->listener) cyg_listener_close(s->listener);
     s->listener = NULL;
-    return err;
+    return left;
+}
+
+void cyg_gw_server_stats(const struct cyg_gw_server *s, cyg_http_server_stats *out) {
+    *out = (cyg_http_server_stats){0};
+    for (const struct cyg_gw_http *h = s->http; h; h = h->older) {
+        cyg_http_server_stats one;
+        cyg_http_server_get_stats(h->http, &one);
+        out->conns += one.conns;
+        out->requests += one.requests;
+    }
 }
 
 void cyg_gw_server_free(struct cyg_gw_server *s) {
     if (!s) return;
     stop_accepting(s);
-    if (s->http) cyg_http_server_release(s->http);
+    cyg_gw_http_free(s->http);
     if (s->listener) cyg_listener_close(s->listener);
     free(s);
 }

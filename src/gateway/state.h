@@ -30,7 +30,8 @@ struct cyg_gw {
     uint32_t draining; /* atomic */
     cyg_time cut_at;   /* set before draining */
     bool abandoned;    /* ended in the middle of a drain; of the goroutine that runs the gateway */
-    uint64_t cut;      /* requests that the end of the drain cut short; atomic */
+    uint64_t cut;      /* requests that the end of the drain cut short and that have ended; atomic */
+    uint64_t stuck; /* requests that had not ended even a while after they were cut, and still use all this; atomic */
 };
 
 /* handler.c: the listeners' cyg_http_handler, its argument a server; and what the HTTP library refused by itself. */
@@ -49,8 +50,7 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out);
  * in the log. */
 int cyg_gw_apply(struct cyg_gw *gw, struct cyg_gw_config *config);
 
-/* apply.c: drains an HTTP server that was replaced, or a server that was removed, on a goroutine of its own. */
-void cyg_gw_drain_http(struct cyg_gw *gw, cyg_http_server *http, cyg_duration timeout);
+/* apply.c: drains a server that was removed, on a goroutine of its own. */
 void cyg_gw_drain_server(struct cyg_gw *gw, struct cyg_gw_server *s, cyg_duration timeout);
 
 #endif
