@@ -2,31 +2,58 @@
 #include "runtime/poller/poller.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/fatal.h"
 #include "base/spin.h"
 
-/* Poll descriptors for waits: type-stable, since an event may still name one after its wait. */
+/* Poll descriptors for waits: type-stable, since an event may still name one after its wait. A descriptor can stand only once in
+ * an epoll set, so two goroutines that wait for the two directions of one share its entry. */
 struct waiter_pd {
     struct cygrt_pd pd;
     struct waiter_pd *next;
+    int fd;
+    unsigned users;
 };
-static uint32_t lock;
-static struct waiter_pd *free_list; /* guarded by lock */
+static uint32_t lock; /* held over epoll_ctl, which does not block */
+static struct waiter_pd *active, *free_list; /* guarded by lock */
 
-static struct waiter_pd *get(void) {
+/* Takes the entry of fd, registering it if nobody else waits for it. 0 or a negative error. */
+static int take(int fd, struct waiter_pd **out) {
+    int err = 0;
     cyg_spin_lock(&lock);
-    struct waiter_pd *w = free_list;
-    if (w) free_list = w->next;
+    struct waiter_pd *w = active;
+    while (w && w->fd != fd) w = w->next;
+    if (!w) {
+        if ((w = free_list))
+            free_list = w->next;
+        else if (!(w = calloc(1, sizeof *w)))
+            err = CYG_ENOMEM;
+        if (w && (err = cygrt_pd_register(&w->pd, fd, false)) < 0) {
+            w->next = free_list;
+            free_list = w;
+        } else if (w) {
+            w->fd = fd;
+            w->users = 0;
+            w->next = active;
+            active = w;
+        }
+    }
+    if (!err) w->users++;
     cyg_spin_unlock(&lock);
-    return w ? w : calloc(1, sizeof *w);
+    *out = w;
+    return err;
 }
 
-static void put(struct waiter_pd *w) {
+static void leave(struct waiter_pd *w) {
     cyg_spin_lock(&lock);
-    w->next = free_list;
-    free_list = w;
+    if (--w->users == 0) {
+        cygrt_pd_unregister(&w->pd, true);
+        struct waiter_pd **at = &active;
+        while (*at != w) at = &(*at)->next;
+        *at = w->next;
+        w->next = free_list;
+        free_list = w;
+    }
     cyg_spin_unlock(&lock);
 }
 
@@ -77,13 +104,9 @@ int cyg_fd_wait(int fd, int events, cyg_time deadline) {
     int both = CYG_READABLE | CYG_WRITABLE;
     if (!(events & both) || (events & ~both)) return cygrt_fail(CYG_EINVAL, "events is %d", events);
     if (!cygrt_g()) cyg_fatal("cyg_fd_wait outside a goroutine");
-    struct waiter_pd *w = get();
-    if (!w) return CYG_ENOMEM;
-    int err = cygrt_pd_register(&w->pd, fd, false);
-    if (err < 0) {
-        put(w);
-        return err;
-    }
+    struct waiter_pd *w;
+    int err = take(fd, &w);
+    if (err < 0) return err;
     if (events == both) {
         err = wait_both(&w->pd, deadline);
     } else {
@@ -92,7 +115,6 @@ int cyg_fd_wait(int fd, int events, cyg_time deadline) {
         err = cygrt_pd_wait(&w->pd, mode);
         if (err == 0) err = events;
     }
-    cygrt_pd_unregister(&w->pd, true);
-    put(w);
+    leave(w);
     return err;
 }
