@@ -1,5 +1,9 @@
-"""Every public header stands alone, as C11 and as C++17, and the example of each package compiles, links and runs."""
+"""Every public header stands alone, as C11 and as C++17, and the example of each package compiles, links and runs.
 
+CYGNET_SANITIZE=thread (or address,undefined) runs the examples under a sanitizer, with a library built the same way.
+"""
+
+import os
 import subprocess
 from pathlib import Path
 
@@ -44,6 +48,12 @@ def test_example_runs(build, language, example, tmp_path):
     library = build / "src"
     program = tmp_path / example.stem
     link = ["-x", "none", "-L", str(library), "-lcygnet", f"-Wl,-rpath,{library}", "-pthread"]
-    compile_("g++" if language == "c++17" else "gcc", language, ["-O1", "-o", str(program), str(example), *link])
+    sanitize = os.environ.get("CYGNET_SANITIZE", "")
+    if sanitize:
+        link += [f"-fsanitize={sanitize}"]
+    compiler = "clang" if sanitize == "thread" else "gcc"
+    if language == "c++17":
+        compiler = {"gcc": "g++", "clang": "clang++"}[compiler]
+    compile_(compiler, language, ["-g", "-O1", "-o", str(program), str(example), *link])
     done = subprocess.run([program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}{done.stderr}"

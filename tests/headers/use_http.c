@@ -55,6 +55,7 @@ static int work(int argc, char **argv) {
     if ((err = get(&addr, deadline)) < 0) return cyg_fail("get", err);
     err = cyg_http_server_shutdown(s.server, deadline);
     cyg_http_server_release(s.server);
+    cyg_http_mux_free(mux);
     return err;
 }
 
