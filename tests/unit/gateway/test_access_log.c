@@ -2,11 +2,13 @@
  * JSON, within its bound.
  */
 #include "gateway/access_log.h"
+#include <cygnet/runtime.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -288,6 +290,34 @@ static void test_random_bytes_stay_one_line(void **state) {
     }
 }
 
+static int write_two(void *name) {
+    cyg_linelog *log;
+    int err = cyg_linelog_open(name, NULL, &log);
+    if (err < 0) return err;
+    bool taken = cyg_gw_access_write(log, &(struct cyg_gw_access){.path = CYG_STR("/one")}) &&
+                 cyg_gw_access_write(log, &(struct cyg_gw_access){.path = CYG_STR("/two")});
+    cyg_linelog_close(log);
+    return taken ? 0 : -1;
+}
+
+static void test_lines_arrive_in_the_log(void **state) {
+    (void)state;
+    char name[] = "/tmp/access-XXXXXX", text[2 * CYG_GW_ACCESS_LINE_MAX], expected[2 * CYG_GW_ACCESS_LINE_MAX];
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    assert_int_equal(cyg_runtime_start(NULL), 0);
+    int err = cyg_call(write_two, name);
+    assert_int_equal(cyg_runtime_stop(), 0);
+    unlink(name);
+    assert_int_equal(err, 0);
+    ssize_t n = read(fd, text, sizeof text);
+    close(fd);
+    size_t one = cyg_gw_access_format(&(struct cyg_gw_access){.path = CYG_STR("/one")}, expected);
+    size_t both = one + cyg_gw_access_format(&(struct cyg_gw_access){.path = CYG_STR("/two")}, expected + one);
+    assert_int_equal(n, both);
+    assert_memory_equal(text, expected, both);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_proxied_request),
@@ -299,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_long_values_are_cut_and_marked),
         cmocka_unit_test(test_the_longest_line_fits),
         cmocka_unit_test(test_random_bytes_stay_one_line),
+        cmocka_unit_test(test_lines_arrive_in_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,6 +190,12 @@ static void test_no_line_is_torn_lost_or_doubled_when_many_write(void **state) {
 
 /* ---- a reader that does not read ---------------------------------------------------------------------------------- */
 
+static uint64_t blocking_calls(void) {
+    cyg_runtime_stats s;
+    cyg_stats(&s);
+    return s.blocking_total;
+}
+
 struct stuck {
     cyg_linelog *l;
     size_t filled; /* bytes that were in it before */
@@ -200,6 +206,7 @@ struct stuck {
  * waited. */
 static int write_into_full_pipe(void *arg) {
     struct stuck *k = arg;
+    uint64_t calls = blocking_calls();
     TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.buffer_bytes = 4096}, &k->l) == 0);
     char line[400];
     for (; k->attempts < 2000; k->attempts++) {
@@ -211,6 +218,7 @@ static int write_into_full_pipe(void *arg) {
     TRY(s.dropped_total == k->attempts - k->taken);
     TRY(k->taken > 0 && s.dropped_total > 1000);
     TRY(cyg_linelog_flush(k->l, cyg_now() + CYG_MILLISECOND) == CYG_ETIMEDOUT);
+    TRY(blocking_calls() == calls + 2); /* open, and the write that waits: with no P */
     return 0;
 }
 
@@ -237,17 +245,22 @@ static void *read_all(void *arg) {
     return NULL;
 }
 
+/* A pipe at path that is full, and the descriptor to read it by. */
+static int full_pipe(size_t *filled) {
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK), filler = open(path, O_WRONLY | O_NONBLOCK);
+    assert_true(reader >= 0 && filler >= 0);
+    for (*filled = 0; write(filler, "x", 1) == 1;) ++*filled;
+    close(filler);
+    assert_int_equal(fcntl(reader, F_SETFL, 0), 0);
+    return reader;
+}
+
 static void test_a_stuck_reader_costs_lines_not_time(void **state) {
     (void)state;
-    assert_int_equal(mkfifo(path, 0600), 0);
     struct stuck k = {0};
-    struct drained d = {.fd = open(path, O_RDONLY | O_NONBLOCK)};
-    int filler = open(path, O_WRONLY | O_NONBLOCK);
-    assert_true(d.fd >= 0 && filler >= 0);
-    while (write(filler, "x", 1) == 1) k.filled++;
-    close(filler);
+    struct drained d = {.fd = full_pipe(&k.filled)};
     in_goroutine(write_into_full_pipe, &k);
-    assert_int_equal(fcntl(d.fd, F_SETFL, 0), 0);
     pthread_t reader;
     pthread_create(&reader, NULL, read_all, &d);
     in_goroutine(close_log, &k); /* what was taken arrives when the reader reads again */
@@ -257,6 +270,36 @@ static void test_a_stuck_reader_costs_lines_not_time(void **state) {
     assert_true(d.n > k.filled);
     assert_true(whole_lines(d.p + k.filled, d.n - k.filled, 1, k.attempts, &found));
     assert_int_equal(found, k.taken);
+    free(d.p);
+}
+
+static int reopen_while_stuck(void *arg) {
+    struct stuck *k = arg;
+    uint64_t calls = blocking_calls();
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_MILLISECOND}, &k->l) == 0);
+    TRY(put(k->l, "old\n"));
+    for (cyg_time end = cyg_now() + PATIENCE; blocking_calls() != calls + 2; cyg_sleep(CYG_MILLISECOND))
+        TRY(cyg_now() < end);
+    TRY(rename(path, other) == 0); /* the writer is writing */
+    TRY(cyg_linelog_reopen(k->l) == 0);
+    TRY(put(k->l, "new\n"));
+    k->taken = k->attempts = 2;
+    return 0;
+}
+
+static void test_what_is_written_after_a_reopen_goes_to_the_new_file(void **state) {
+    (void)state;
+    struct stuck k = {0};
+    struct drained d = {.fd = full_pipe(&k.filled)};
+    in_goroutine(reopen_while_stuck, &k);
+    pthread_t reader;
+    pthread_create(&reader, NULL, read_all, &d);
+    in_goroutine(close_log, &k);
+    pthread_join(reader, NULL);
+    close(d.fd);
+    assert_int_equal(d.n, k.filled + 4);
+    assert_memory_equal(d.p + k.filled, "old\n", 4);
+    assert_true(holds(path, "new\n"));
     free(d.p);
 }
 
@@ -299,6 +342,27 @@ static int half_a_buffer(void *arg) {
     return 0;
 }
 
+static int both_buffers(void *arg) {
+    (void)arg;
+    cyg_linelog *l;
+    static char line[2049];
+    memset(line, 'x', 2048);
+    line[2047] = '\n';
+    TRY(cyg_linelog_open(path, &(cyg_linelog_opts){.buffer_bytes = 4096, .flush_interval = CYG_HOUR}, &l) == 0);
+    for (size_t i = 1, taken = 0; i <= 50; i++) {
+        for (int k = 0; k < 4; k++) taken += put(l, line);
+        TRY(cyg_linelog_flush(l, 0) == 0);
+        TRY(size_of(path) == 2048 * taken);
+    }
+    cyg_linelog_close(l);
+    return 0;
+}
+
+static void test_a_flush_takes_the_full_buffer_and_the_other(void **state) {
+    (void)state;
+    in_goroutine(both_buffers, NULL);
+}
+
 static void test_half_a_buffer_leaves_before_the_interval(void **state) {
     (void)state;
     in_goroutine(half_a_buffer, NULL);
@@ -310,12 +374,13 @@ static int a_few_lines(void *arg) {
     return wait_for_size(path, 7);
 }
 
-static int close_it(void *arg) {
+static int second_line(void *arg) {
+    TRY(wait_for_size(path, 14) == 0);
     cyg_linelog_close(arg);
     return 0;
 }
 
-static void test_an_idle_log_has_no_timer(void **state) {
+static void test_an_idle_log_has_no_timer_and_wakes_for_a_line(void **state) {
     (void)state;
     cyg_linelog *l;
     in_goroutine(a_few_lines, &l);
@@ -325,7 +390,8 @@ static void test_an_idle_log_has_no_timer(void **state) {
         cyg_stats(&s);
     }
     assert_int_equal(s.timers, 0);
-    in_goroutine(close_it, l);
+    assert_true(put(l, "a line\n")); /* from a thread that is not the runtime's */
+    in_goroutine(second_line, l);
 }
 
 static int flush_and_close(void *arg) {
@@ -359,12 +425,15 @@ static int opened_under_a_context(void *arg) {
     cyg_linelog *l;
     cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
     cyg_ctx_scope scope = cyg_ctx_enter(ctx);
-    int err = cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_MILLISECOND}, &l);
+    int err = cyg_linelog_open(path, &(cyg_linelog_opts){.flush_interval = CYG_HOUR}, &l);
     cyg_ctx_leave(&scope);
     TRY(err == 0);
     cyg_ctx_cancel(ctx, 0);
     TRY(put(l, "a line\n"));
-    TRY(wait_for_size(path, 7) == 0);
+    cyg_sleep(5 * CYG_MILLISECOND);
+    TRY(size_of(path) == 0); /* the writer still waits for the interval; it does not run in circles */
+    TRY(cyg_linelog_flush(l, 0) == 0);
+    TRY(size_of(path) == 7);
     scope = cyg_ctx_enter(ctx);
     bool taken = put(l, "last\n");
     cyg_linelog_close(l);
@@ -570,9 +639,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_no_line_is_torn_lost_or_doubled_when_many_write),
         TEST(test_a_stuck_reader_costs_lines_not_time),
+        TEST(test_what_is_written_after_a_reopen_goes_to_the_new_file),
         TEST(test_a_line_leaves_by_the_interval),
         TEST(test_half_a_buffer_leaves_before_the_interval),
-        TEST(test_an_idle_log_has_no_timer),
+        TEST(test_a_flush_takes_the_full_buffer_and_the_other),
+        TEST(test_an_idle_log_has_no_timer_and_wakes_for_a_line),
         TEST(test_flush_and_close_write_everything),
         TEST(test_a_cancelled_context_ends_neither_writer_nor_close),
         TEST(test_reopen_goes_on_in_a_new_file),
