@@ -175,6 +175,11 @@ static void res_init(cyg_http_res *res, struct http_x *x, cyg_http_req *req) {
     *res = (cyg_http_res){.x = x, .req = req, .extra = x->buf->extra, .extra_cap = HTTP_EXTRA_BYTES};
 }
 
+static const char *bad_body(const cyg_http_req *req) {
+    bool chunk = req->h.framing == CYG_H1_CHUNKED && req->body.chunked.error;
+    return chunk ? req->body.chunked.error : "incomplete_body";
+}
+
 /* The status for a handler that gave up because the body failed under it. */
 static void refuse_body(struct http_x *x, cyg_http_req *req) {
     if (req->body_err == CYG_ETIMEDOUT)
@@ -182,7 +187,7 @@ static void refuse_body(struct http_x *x, cyg_http_req *req) {
     else if (req->body_err == CYG_ELIMIT)
         http_refuse(x, req, 413, "body_too_large");
     else if (req->body_err == CYG_EPROTO)
-        http_refuse(x, req, 400, "bad_body");
+        http_refuse(x, req, 400, bad_body(req));
     else
         x->reset = true; /* the connection itself failed */
 }
