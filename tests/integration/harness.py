@@ -208,6 +208,10 @@ class Gateway:
         """Ends it and returns the exit status."""
         if self.process.poll() is None:
             os.kill(self.pid, sig)
+        return self.ended(deadline)
+
+    def ended(self, deadline=DEADLINE):
+        """Waits for the end and returns the exit status."""
         try:
             return self.process.wait(deadline)
         except subprocess.TimeoutExpired:

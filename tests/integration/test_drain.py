@@ -76,7 +76,7 @@ def test_request_in_flight_finishes_and_readyz_fails_meanwhile(gateway, app):
     t.join(20)
     assert got[0].startswith(b"HTTP/1.1 200") and got[0].endswith(b"slow\n")
     assert b"connection: close" in got[0].lower()
-    assert g.stop() == 0
+    assert g.ended() == 0
 
 
 def test_deadline_cuts_and_says_how_many(gateway, app):
