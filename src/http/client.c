@@ -25,9 +25,8 @@ int http_client_borrow(cyg_http_client_conn *cc) {
 }
 
 void http_cx_free(struct http_cx *cx) {
-    if (!cx) return;
-    http_rd_free(&cx->rd);
-    free(cx->big_out);
+    if (HTTP_UNLIKELY(cx->rd.big || cx->rd.bulk)) http_rd_free(&cx->rd);
+    if (HTTP_UNLIKELY(cx->big_out != NULL)) free(cx->big_out);
     http_buf_put(cx);
 }
 

@@ -270,6 +270,21 @@ static __attribute__((noinline)) enum next serve_few_fields(struct http_x *x) {
     return serve(x, fields);
 }
 
+/* Field by field: clearing the whole struct first would be the dearest thing in here. */
+static inline void x_init(struct http_x *x, struct http_conn *hc, struct http_sbuf *buf) {
+    x->hc = hc;
+    x->s = hc->server;
+    x->buf = buf;
+    http_rd_init(&x->rd, hc->c, buf->in, HTTP_IN_BYTES);
+    x->out = buf->out;
+    x->out_n = 0;
+    x->out_cap = HTTP_OUT_BYTES;
+    x->big_out = NULL;
+    x->write_err = 0;
+    x->last = x->linger = x->reset = false;
+    x->no_body = 0;
+}
+
 static void conn_ready(void *arg, int why) {
     struct http_conn *hc = arg;
     cyg_http_server *s = hc->server;
@@ -278,8 +293,8 @@ static void conn_ready(void *arg, int why) {
         conn_end(hc);
         return;
     }
-    struct http_x x = {.hc = hc, .s = s, .buf = buf, .out = buf->out, .out_cap = HTTP_OUT_BYTES};
-    http_rd_init(&x.rd, hc->c, buf->in, HTTP_IN_BYTES);
+    struct http_x x;
+    x_init(&x, hc, buf);
     enum next next = s->opts.max_fields <= HTTP_STACK_FIELDS ? serve_few_fields(&x) : serve_many_fields(&x);
     http_x_free(&x);
     http_buf_put(buf);

@@ -128,8 +128,10 @@ static void put_request_line(struct cyg_h1_out *o, const cyg_http_req *req) {
     cyg_h1_put_lit(o, " ");
     if (cyg_str_eq(h->method, CYG_STR("OPTIONS")) && path.n == 1 && query.n == 0) path = CYG_STR("*");
     cyg_h1_put_str(o, path);
-    if (query.n > 0) cyg_h1_put_lit(o, "?");
-    cyg_h1_put_str(o, query);
+    if (query.n > 0) {
+        cyg_h1_put_lit(o, "?");
+        cyg_h1_put_str(o, query);
+    }
     cyg_h1_put_lit(o, " HTTP/1.1\r\n");
 }
 
@@ -141,7 +143,7 @@ int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_h
     if (err < 0) return err;
     struct cyg_h1_out o = {.p = cx->out_p, .n = 0, .cap = cx->out_cap, .full = false};
     put_request_line(&o, req);
-    cyg_h1_put_field(&o, CYG_STR("Host"), h->host);
+    cyg_h1_put_field(&o, CYG_STR("Host"), h->host.n > 0 ? h->host : CYG_STR(""));
     put_request_fields(&o, h, opts);
     put_forwarded(&o, req, opts);
     put_via(&o, h, opts);

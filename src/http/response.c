@@ -79,8 +79,8 @@ int http_x_reserve_slow(struct http_x *x, size_t need) {
 }
 
 void http_x_free(struct http_x *x) {
-    http_rd_free(&x->rd);
-    free(x->big_out);
+    if (HTTP_UNLIKELY(x->rd.big || x->rd.bulk)) http_rd_free(&x->rd);
+    if (HTTP_UNLIKELY(x->big_out != NULL)) free(x->big_out);
 }
 
 /* ---- whole answers ---------------------------------------------------------------------------------------------- */
@@ -103,7 +103,7 @@ int cyg_http_send(cyg_http_res *res, int status, const char *content_type, const
         cyg_h1_put_lit(&o, "\r\n");
     }
     http_res_put_framing(res, &o, (int64_t)n, status == 204 || (status == 304 && n == 0));
-    if (copy) cyg_h1_put(&o, body, n);
+    if (copy && n > 0) cyg_h1_put(&o, body, n);
     x->out_n = o.n;
     if (res->suppress) return 0;
     res->body_bytes = n;
