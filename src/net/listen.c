@@ -173,16 +173,17 @@ int cyg_accept(cyg_listener *l, cyg_conn **out) {
     union sockaddr_any sa;
     socklen_t n;
     int fd = accept_one(l, &sa, &n);
-    if (fdlock_release(&l->lock, FD_READ)) finish(l);
+    bool is_unix = l->is_unix;
+    if (fd >= 0) atomic_fetch_add_explicit(&l->accepted, 1, memory_order_relaxed);
+    if (fdlock_release(&l->lock, FD_READ)) finish(l); /* from here on l may be gone */
     if (fd < 0) return fd;
     struct conn *c;
-    if ((err = conn_new(fd, l->is_unix, &c)) < 0) return err;
-    if (!l->is_unix) {
+    if ((err = conn_new(fd, is_unix, &c)) < 0) return err;
+    if (!is_unix) {
         cyg_addr a;
         addr_from_sockaddr(&sa, n, &a);
         conn_set_peer(c, &a);
     }
-    atomic_fetch_add_explicit(&l->accepted, 1, memory_order_relaxed);
     *out = &c->stream;
     return 0;
 }
