@@ -39,7 +39,7 @@ static bool parse_host(const char *host, bool v4, bool v6, cyg_addr *a) {
         a->family = v6 ? CYG_AF_IPV6 : CYG_AF_IPV4;
         return true;
     }
-    if (strcmp(host, "localhost") == 0) host = v4 ? "127.0.0.1" : "::1";
+    if (strcmp(host, "localhost") == 0 && v4) host = "127.0.0.1";
     char name[64];
     const char *percent = strchr(host, '%');
     if (percent) {
@@ -78,6 +78,10 @@ int cyg_addr_parse(const char *network, const char *text, cyg_addr *out) {
     if (!brackets && strchr(host, ':')) return bad(text, "an IPv6 address in brackets, as [::1]:80");
     cyg_addr a = {0};
     if (!parse_port(colon + 1, &a.port)) return bad(text, "a port from 0 to 65535 behind the colon");
+    if (!v4 && !brackets && strcmp(host, "localhost") == 0) {
+        strcpy(host, "::1");
+        brackets = true;
+    }
     if (!parse_host(host, v4 && !brackets, v6 && (brackets || !n), &a))
         return bad(text, "an IP address, localhost or nothing before the port");
     *out = a;
