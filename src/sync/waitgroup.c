@@ -3,29 +3,17 @@
 #include "base/spin.h"
 #include "sync/waiter.h"
 
-static void wake_all(cyg_waitgroup *wg) {
-    for (;;) {
-        cyg_spin_lock(&wg->qlock);
-        struct g *g = waitq_grant(&wg->queue);
-        bool more = wg->queue.head != NULL;
-        cyg_spin_unlock(&wg->qlock); /* after the last one the waitgroup may be gone */
-        if (g) cygrt_unpark(g);
-        if (!more) return;
-    }
-}
-
 void cyg_waitgroup_add(cyg_waitgroup *wg, int64_t n) {
-    if (n < 0) {
-        /* The last done must not touch wg after a waiter has seen zero, unless that waiter queues: it takes qlock. */
-        cyg_spin_lock(&wg->qlock);
-        int64_t now = __atomic_add_fetch(&wg->count, n, __ATOMIC_ACQ_REL);
-        if (now < 0) cyg_fatal("waitgroup at %p: negative count", (void *)wg);
-        bool wake = now == 0 && wg->queue.head;
-        cyg_spin_unlock(&wg->qlock);
-        if (wake) wake_all(wg);
+    if (n >= 0) {
+        __atomic_fetch_add(&wg->count, n, __ATOMIC_RELAXED);
         return;
     }
-    __atomic_fetch_add(&wg->count, n, __ATOMIC_RELAXED);
+    /* Everything under qlock, which each waiter takes once more before it returns: after that the waitgroup may be gone. */
+    cyg_spin_lock(&wg->qlock);
+    int64_t now = __atomic_add_fetch(&wg->count, n, __ATOMIC_ACQ_REL);
+    if (now < 0) cyg_fatal("waitgroup at %p: negative count", (void *)wg);
+    for (struct g *g; now == 0 && (g = waitq_grant(&wg->queue));) cygrt_unpark(g);
+    cyg_spin_unlock(&wg->qlock);
 }
 
 void cyg_waitgroup_done(cyg_waitgroup *wg) { cyg_waitgroup_add(wg, -1); }
@@ -38,7 +26,12 @@ int cyg_waitgroup_wait_until(cyg_waitgroup *wg, cyg_time deadline) {
         return 0;
     }
     waitq_push(&wg->queue, &w);
-    return cyg_waitq_wait(&wg->queue, &wg->qlock, &w, CYGRT_R_WAITGROUP, wg, deadline, true);
+    int err = cyg_waitq_wait(&wg->queue, &wg->qlock, &w, CYGRT_R_WAITGROUP, wg, deadline, true);
+    if (err == 0) {
+        cyg_spin_lock(&wg->qlock); /* whoever granted has left */
+        cyg_spin_unlock(&wg->qlock);
+    }
+    return err;
 }
 
 int cyg_waitgroup_wait(cyg_waitgroup *wg) { return cyg_waitgroup_wait_until(wg, 0); }
