@@ -14,7 +14,8 @@
  * not park inside a C++ catch block.
  *
  * Environment: CYGNET_MAXPROCS=N sets how many goroutines run at once (default: the CPUs this process may use, by affinity
- * and cgroup quota). CYGNET_DEBUG=word,... : noguard, nopwait2 and noexclusive force the fallbacks for older kernels.
+ * and cgroup quota). CYGNET_DEBUG=word,... : noguard, nopwait2 and noexclusive force the fallbacks for older kernels,
+ * nomprotect those of a process that has no memory mappings left for guard pages.
  */
 #ifndef CYGNET_RUNTIME_H
 #define CYGNET_RUNTIME_H

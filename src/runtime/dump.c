@@ -110,7 +110,7 @@ static bool print_g(struct g *g, void *arg) {
     if (status == G_PARKED) {
         print(o, " [%s, %.3f s]", cygrt_reason_text(g->reason), secs);
         if (g->reason == CYGRT_R_READ || g->reason == CYGRT_R_WRITE)
-            print(o, " fd %d", ((const struct cygrt_pd *)g->wait_obj)->fd);
+            print(o, " fd %d", atomic_load_explicit(&g->wait_fd, memory_order_relaxed));
         else if (g->wait_obj)
             print(o, " on %p", g->wait_obj);
     } else if (g->reason == CYGRT_R_BLOCKING) {

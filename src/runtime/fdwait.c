@@ -71,6 +71,7 @@ static cyg_time fire_unpark(struct cygrt_timer *t, cyg_time now) {
 /* Both directions: parks until either slot is READY. The slots hold this goroutine meanwhile. */
 static int wait_both(struct cygrt_pd *pd, cyg_time deadline) {
     struct g *g = cygrt_g();
+    atomic_store_explicit(&g->wait_fd, pd->fd, memory_order_relaxed);
     struct both_timer bt = {.t = {.fire = fire_unpark}, .g = g};
     if (deadline) cygrt_timer_arm(&bt.t, deadline);
     int got = 0, err = 0;

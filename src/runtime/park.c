@@ -23,7 +23,7 @@ struct wake_timer {
 
 static cyg_time fire_wake(struct cygrt_timer *t, cyg_time now) {
     (void)now;
-    cygrt_unpark(((struct wake_timer *)t)->g);
+    cygrt_unpark_tail(((struct wake_timer *)t)->g); /* in the order in which they were due */
     return 0;
 }
 
@@ -62,7 +62,7 @@ int cyg_sleep(cyg_duration d) {
         cyg_yield();
         return cygrt_ctx_err(g);
     }
-    cyg_time until = cyg_now() + d;
+    cyg_time until = cygrt_from_now(d);
     for (int err; !(err = cygrt_ctx_err(g));) {
         cygrt_prepare(g);
         if ((err = cygrt_ctx_err(g))) {

@@ -118,6 +118,7 @@ struct cygrt_task *cygrt_global_get(struct p *p) {
     cyg_spin_unlock(&s->lock);
     if (!n) return NULL;
     atomic_fetch_add_explicit(&p->n_global, n, memory_order_relaxed);
+    atomic_store_explicit(&p->now, cyg_now(), memory_order_relaxed); /* no goroutine's clock goes back when it moves */
     for (struct cygrt_task *t = list->next, *next; t; t = next) {
         next = t->next; /* once in the ring it may run, and be queued elsewhere */
         cygrt_queue_put(p, t);

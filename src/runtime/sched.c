@@ -199,6 +199,7 @@ static struct cygrt_task *steal(struct p *p) {
             unsigned n = cygrt_queue_steal(p, v, round == 3 && stuck, &t);
             if (n) {
                 atomic_fetch_add_explicit(&p->n_steal, n, memory_order_relaxed);
+                atomic_store_explicit(&p->now, cyg_now(), memory_order_relaxed); /* as cygrt_global_get does */
                 return t;
             }
             if (round < 3) continue;
@@ -270,6 +271,7 @@ static void sleep_in_poller(struct m *m, struct p *p) {
         atomic_store(&p->sleep, P_ASLEEP);
         atomic_fetch_or(&s->idle_mask[0], 1);
         if (atomic_load(&s->glen) || atomic_load(&p->timer_min) != until || atomic_load(&s->state) != S_RUNNING) until = 0;
+        CYGRT_COUNT(p->n_park);
         cygrt_poll(p, p, until);
         atomic_store_explicit(&p->sleep, P_AWAKE, memory_order_relaxed);
         atomic_store_explicit(&s->idle_mask[0], 0, memory_order_relaxed);

@@ -104,6 +104,7 @@ struct g {
     const char *name;
     uint64_t id, parent;
     const void *wait_obj;
+    _Atomic int wait_fd;    /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
     cyg_time wait_since;    /* cached clock when it parked */
     struct cygrt_ctx_core *ctx; /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
@@ -189,7 +190,7 @@ struct cygrt_sched {
     unsigned nprocs;
     struct p *ps;
     cyg_runtime_opts opts;
-    bool no_guard, no_pwait2, no_exclusive;
+    bool no_guard, no_mprotect, no_pwait2, no_exclusive;
 
     _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock of what follows */
     struct cygrt_task *ghead, *gtail;        /* global queue */
@@ -223,6 +224,13 @@ static inline struct g *cygrt_g(void) {
     return m ? m->curg : NULL;
 }
 static inline cyg_time cygrt_p_now(struct p *p) { return atomic_load_explicit(&p->now, memory_order_relaxed); }
+
+/* d from now: now if d is negative, the end of time rather than an overflow. */
+static inline cyg_time cygrt_from_now(cyg_duration d) {
+    cyg_time t = cyg_now();
+    if (d > 0 && __builtin_add_overflow(t, d, &t)) t = INT64_MAX;
+    return t;
+}
 
 /* A statistic with one writer: no locked instruction. */
 #define CYGRT_COUNT(c) atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + 1, memory_order_relaxed)

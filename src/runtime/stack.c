@@ -82,10 +82,10 @@ static void warn_unguarded(void) {
 
 static bool place_guard(char *slot) {
     if (guard_kind == GUARD_UNKNOWN)
-        guard_kind = GUARD_BY_MADVISE && !cygrt_sched.no_guard && guard_works() ? GUARD_MADVISE : GUARD_MPROTECT;
+        guard_kind = GUARD_BY_MADVISE && !cygrt_sched.no_guard && !cygrt_sched.no_mprotect && guard_works() ? GUARD_MADVISE : GUARD_MPROTECT;
     if (guard_kind == GUARD_MADVISE && madvise(slot, PAGE, MADV_GUARD_INSTALL_) == 0) return true;
     uint64_t n = atomic_load_explicit(&carved, memory_order_relaxed);
-    if (n < MPROTECT_MAX && mprotect(slot, PAGE, PROT_NONE) == 0) return true;
+    if (n < MPROTECT_MAX && !cygrt_sched.no_mprotect && mprotect(slot, PAGE, PROT_NONE) == 0) return true;
     if (atomic_fetch_add_explicit(&unguarded, 1, memory_order_relaxed) == 0) warn_unguarded();
     return false;
 }

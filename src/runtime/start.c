@@ -63,6 +63,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     if (!s->opts.max_threads) s->opts.max_threads = 512;
     s->nprocs = want_procs(s->opts.maxprocs);
     s->no_guard = cygrt_debug("noguard");
+    s->no_mprotect = cygrt_debug("nomprotect");
     s->no_pwait2 = cygrt_debug("nopwait2");
     s->no_exclusive = cygrt_debug("noexclusive");
     if ((err = open_ps(s)) < 0) {

@@ -80,17 +80,20 @@ static void tell_sleeper(struct p *p, cyg_time when) {
 void cygrt_timer_arm(struct cygrt_timer *t, cyg_time when) {
     if (when <= 0) when = 1;
     struct p *p = lock_heap_of(t);
-    if (p) {
-        t->when = p->timers[t->pos].when = when;
-        sift_down(p, t->pos);
-        sift_up(p, t->pos);
-    } else {
+    for (struct p *none = NULL; !p; none = NULL) {
         struct m *m = cygrt_m();
-        p = m && m->p ? m->p : &cygrt_sched.ps[0];
-        cyg_spin_lock(&p->tlock);
-        atomic_store_explicit(&t->heap, p, memory_order_relaxed);
-        insert(p, t, when);
+        struct p *mine = m && m->p ? m->p : &cygrt_sched.ps[0];
+        cyg_spin_lock(&mine->tlock);
+        if (atomic_compare_exchange_strong(&t->heap, &none, mine)) {
+            insert(p = mine, t, when);
+        } else { /* somebody else has armed it meanwhile, perhaps on another P: move it there */
+            cyg_spin_unlock(&mine->tlock);
+            p = lock_heap_of(t);
+        }
     }
+    t->when = p->timers[t->pos].when = when;
+    sift_down(p, t->pos);
+    sift_up(p, t->pos);
     set_min(p);
     cyg_spin_unlock(&p->tlock);
     tell_sleeper(p, when);
@@ -179,8 +182,8 @@ int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **ou
     t->fn = fn;
     t->arg = arg;
     atomic_store(&t->refs, 2);
-    cygrt_timer_arm(&t->t, cyg_now() + (d > 0 ? d : 0));
-    *out = t;
+    *out = t; /* before it can fire: fn may want to reset it */
+    cygrt_timer_arm(&t->t, cygrt_from_now(d));
     return 0;
 }
 
@@ -196,7 +199,7 @@ bool cyg_timer_stop(cyg_timer *t) {
 }
 
 bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
-    cyg_time at = cyg_now() + (d > 0 ? d : 0);
+    cyg_time at = cygrt_from_now(d);
     cyg_spin_lock(&t->lock);
     bool was = cygrt_timer_stop(&t->t) || t->again;
     if (t->queued) {

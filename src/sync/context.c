@@ -144,7 +144,7 @@ cyg_ctx *cyg_ctx_with_deadline(cyg_ctx *parent, cyg_time deadline) {
 }
 
 cyg_ctx *cyg_ctx_with_cancel(cyg_ctx *parent) { return cyg_ctx_with_deadline(parent, 0); }
-cyg_ctx *cyg_ctx_with_timeout(cyg_ctx *parent, cyg_duration d) { return cyg_ctx_with_deadline(parent, cyg_now() + (d > 0 ? d : 0)); }
+cyg_ctx *cyg_ctx_with_timeout(cyg_ctx *parent, cyg_duration d) { return cyg_ctx_with_deadline(parent, cygrt_from_now(d)); }
 
 int cyg_ctx_err(const cyg_ctx *c) { return atomic_load(&c->core.err); }
 cyg_time cyg_ctx_deadline(const cyg_ctx *c) { return c->deadline; }

@@ -99,6 +99,7 @@ int cygrt_pd_check(struct cygrt_pd *pd, enum cygrt_mode mode) {
 int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
     struct g *g = cygrt_g();
     if (!g) cyg_fatal("a call that parks was made outside a goroutine");
+    atomic_store_explicit(&g->wait_fd, pd->fd, memory_order_relaxed);
     for (;;) {
         int err = cygrt_pd_check(pd, mode);
         if (err) return err;
@@ -164,7 +165,12 @@ int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
     for (int i = 0; i < 2; i++) {
         atomic_store_explicit(&pd->slot[i], CYGRT_PD_NIL, memory_order_relaxed);
         atomic_store_explicit(&pd->deadline[i], 0, memory_order_relaxed);
-        pd->timer[i] = (struct cygrt_pd_timer){.t = {.fire = fire}, .armed = INT64_MAX, .pd = pd, .mode = (enum cygrt_mode)i};
+        struct cygrt_pd_timer *pt = &pd->timer[i]; /* may still be armed by a late on_readable of its former life */
+        cygrt_timer_stop(&pt->t);
+        pt->t.fire = fire;
+        pt->pd = pd;
+        pt->mode = (enum cygrt_mode)i;
+        atomic_store_explicit(&pt->armed, INT64_MAX, memory_order_relaxed);
     }
     atomic_store_explicit(&pd->ended, 0, memory_order_relaxed);
     atomic_store_explicit(&pd->closing, 0, memory_order_relaxed);
