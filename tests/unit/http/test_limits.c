@@ -18,8 +18,8 @@ static void on_refused(void *arg, int status, const char *reason, const cyg_addr
     (void)req;
     struct refused *r = arg;
     r->status = status;
-    r->count += peer->family == CYG_AF_IPV4;
     snprintf(r->reason, sizeof r->reason, "%s", reason);
+    __atomic_add_fetch(&r->count, peer->family == CYG_AF_IPV4, __ATOMIC_RELEASE);
 }
 
 /* Whether this request is answered with this status and reason, in body, field and callback alike. */
