@@ -35,7 +35,7 @@ static bool whole_lines(const char *p, size_t n, unsigned writers, unsigned each
 
 /* ---- many writers ------------------------------------------------------------------------------------------------- */
 
-enum { WRITERS = 40, THREADS = 4, EACH = 1000 };
+enum { WRITERS = 40, THREADS = 4, EACH = 300 };
 
 struct crowd {
     cyg_linelog *l;
