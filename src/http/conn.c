@@ -111,7 +111,7 @@ static void linger(struct http_conn *hc) {
         conn_end(hc);
         return;
     }
-    hc->lingering = true;
+    __atomic_store_n(&hc->lingering, true, __ATOMIC_RELEASE); /* before the record can be seen */
     hc->linger_bytes = 0;
     hc->read_deadline = cyg_now() + hc->server->opts.linger;
     (void)cyg_set_read_deadline(hc->c, hc->read_deadline);

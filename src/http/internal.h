@@ -96,7 +96,7 @@ struct http_conn {
     uint16_t shard;                /* index, constant */
     uint8_t handling;              /* a handler runs; written by the owner, relaxed atomic */
     bool cut;                      /* closed by a shutdown; guard: shard lock */
-    bool lingering;                /* only waits for the peer's end; owner only */
+    bool lingering;                /* only waits for the peer's end; written by the owner, atomic */
     bool peer_known;               /* the fields below are filled in; owner only */
     uint8_t peer_text_n;
     uint32_t linger_bytes; /* read and thrown away while lingering */

@@ -5,8 +5,9 @@
  */
 #include "http/internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "runtime/sched.h" /* cygrt_fail */
 
 #define MAX_SHARDS 64
 #define SWEEP (20 * CYG_MILLISECOND) /* a conn that went idle just behind the drain's back is found at the next */
@@ -34,7 +35,7 @@ static int check_opts(cyg_http_server_opts *o) {
         if (rows[i].value == 0)
             rows[i].value = rows[i].dflt;
         else if (rows[i].value < rows[i].min || rows[i].value > rows[i].max)
-            return CYG_EINVAL;
+            return cygrt_fail(CYG_EINVAL, "http server: %s is out of bounds", rows[i].name);
     }
     o->max_head_bytes = (size_t)rows[0].value;
     o->max_target_bytes = (size_t)rows[1].value;
@@ -49,8 +50,8 @@ static int check_opts(cyg_http_server_opts *o) {
 
 int cyg_http_server_new(cyg_http_handler *handler, void *arg, const cyg_http_server_opts *opts, cyg_http_server **out) {
     cyg_http_server_opts o = opts ? *opts : (cyg_http_server_opts){0};
-    int err = check_opts(&o);
-    if (err < 0 || !handler) return CYG_EINVAL;
+    int err = handler ? check_opts(&o) : CYG_EINVAL;
+    if (err < 0) return err;
     unsigned n = 1;
     while (n < cyg_procs() && n < MAX_SHARDS) n *= 2;
     cyg_http_server *s = aligned_alloc(HTTP_CACHE_LINE, sizeof *s);
@@ -161,13 +162,14 @@ static void unlink_conn(struct http_shard *sh, struct http_conn *hc) {
         sh->conns = hc->next;
 }
 
-/* Closes the idle conns of one shard. */
+/* Closes the idle conns of one shard. Those that linger end by themselves within the linger time: closed earlier, a client that
+ * still sends would be reset, and might lose the answer. */
 static void sweep_idle(struct http_shard *sh) {
     struct http_conn *idle = NULL, *next;
     cyg_mutex_lock(&sh->lock);
     for (struct http_conn *hc = sh->conns; hc; hc = next) {
         next = hc->next;
-        if (!cyg_conn_cancel_readable(hc->c)) continue;
+        if (__atomic_load_n(&hc->lingering, __ATOMIC_ACQUIRE) || !cyg_conn_cancel_readable(hc->c)) continue;
         unlink_conn(sh, hc);
         sh->closed_requests += hc->requests;
         hc->next = idle;

@@ -60,6 +60,32 @@ TEST(test_request_in_flight_finishes_and_says_close) {
     return 0;
 }
 
+TEST(test_client_that_goes_on_sending_keeps_its_last_answer) {
+    struct server sv;
+    struct gate g = {0, 0};
+    CHECK(server_up(&sv, wait_at_gate, &g, NULL) == 0);
+    cyg_conn *c = dial(&sv.addr);
+    CHECK(put(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n") == 0);
+    CHECK(EVENTUALLY(inside(&g) == 1));
+    struct shutdown s = {.sv = &sv, .deadline = cyg_now() + PATIENCE};
+    CHECK(cyg_go(shut, &s) == 0);
+    CHECK(EVENTUALLY(refused(&sv.addr)));
+    for (int i = 0; i < 20; i++) CHECK(put(c, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n") == 0);
+    __atomic_store_n(&g.open, 1, __ATOMIC_RELEASE);
+    for (int i = 0; i < 60; i++) { /* several sweeps pass before it reads */
+        CHECK(put(c, "X") == 0);
+        cyg_sleep(CYG_MILLISECOND);
+    }
+    struct text t = {.n = 0};
+    get_all(c, &t);
+    CHECK(count(&t, "done") == 1 && t.end == CYG_EOF);
+    cyg_close(c);
+    CHECK(EVENTUALLY(__atomic_load_n(&s.done, __ATOMIC_ACQUIRE)));
+    CHECK(s.result == 0);
+    CHECK(server_down(&sv) == 0);
+    return 0;
+}
+
 static void read_body(cyg_http_req *req, cyg_http_res *res, void *arg) {
     (void)res;
     char p[16];
@@ -131,6 +157,7 @@ TEST(test_shutdown_under_load_leaves_nothing_behind) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_in_flight_finishes_and_says_close),
+        cmocka_unit_test(test_client_that_goes_on_sending_keeps_its_last_answer),
         cmocka_unit_test(test_what_is_left_at_the_deadline_is_cut),
         cmocka_unit_test(test_serving_after_shutdown_is_refused),
         cmocka_unit_test(test_shutdown_under_load_leaves_nothing_behind),
