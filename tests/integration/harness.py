@@ -355,6 +355,7 @@ class AppServer(http.server.ThreadingHTTPServer):
         self.counts = {}
         self.lock = threading.Lock()
         self.hold = threading.Event()  # /slow waits for it
+        self.open = set()
         super().__init__(("127.0.0.1", port), App)
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -366,10 +367,25 @@ class AppServer(http.server.ThreadingHTTPServer):
     def handle_error(self, *_):
         pass  # clients that leave are part of the tests
 
+    def process_request(self, request, client_address):
+        with self.lock:
+            self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        with self.lock:
+            self.open.discard(request)
+        super().shutdown_request(request)
+
     def stop(self):
+        """Ends its connections too, which their threads would go on serving."""
         self.hold.set()
         self.shutdown()
         self.server_close()
+        with self.lock:
+            for c in self.open:
+                with contextlib.suppress(OSError):
+                    c.shutdown(socket.SHUT_RDWR)
 
 
 class Scripted:
