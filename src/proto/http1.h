@@ -106,7 +106,7 @@ static inline void cyg_h1_put(struct cyg_h1_out *o, const char *p, size_t n) {
         o->full = true;
         return;
     }
-    memcpy(o->p + o->n, p, n);
+    if (n > 0) memcpy(o->p + o->n, p, n); /* an empty slice may be NULL, which memcpy must not see */
     o->n += n;
 }
 static inline void cyg_h1_put_str(struct cyg_h1_out *o, cyg_str s) { cyg_h1_put(o, s.p, s.n); }
