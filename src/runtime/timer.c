@@ -36,6 +36,9 @@ static void sift_down(struct p *p, uint32_t i) {
     place(p, i, e);
 }
 
+/* Statistics read the count without the lock. */
+static void set_count(struct p *p, uint32_t n) { __atomic_store_n(&p->ntimers, n, __ATOMIC_RELAXED); }
+
 static void set_min(struct p *p) {
     atomic_store(&p->timer_min, p->ntimers ? p->timers[0].when : INT64_MAX);
 }
@@ -50,11 +53,13 @@ static void insert(struct p *p, struct cygrt_timer *t, cyg_time when) {
     }
     t->when = when;
     p->timers[p->ntimers] = (struct cygrt_heap_entry){when, t};
-    sift_up(p, p->ntimers++);
+    set_count(p, p->ntimers + 1);
+    sift_up(p, p->ntimers - 1);
 }
 
 static void removed(struct p *p, uint32_t i) {
-    struct cygrt_heap_entry last = p->timers[--p->ntimers];
+    set_count(p, p->ntimers - 1);
+    struct cygrt_heap_entry last = p->timers[p->ntimers];
     if (i == p->ntimers) return;
     p->timers[i] = last;
     sift_down(p, i);
