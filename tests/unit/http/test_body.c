@@ -72,6 +72,37 @@ TEST(test_long_bodies_in_many_writes) {
     return 0;
 }
 
+static void tell_head_last(cyg_http_req *req, cyg_http_res *res, void *arg) {
+    (void)arg;
+    cyg_str piece;
+    while (cyg_http_req_next(req, &piece) > 0) {}
+    cyg_str f = cyg_http_req_field(req, "X-Last"), h = cyg_http_req_host(req), p = cyg_http_req_path(req);
+    cyg_http_printf(res, 200, NULL, "[" CYG_STR_FMT "|" CYG_STR_FMT "|" CYG_STR_FMT "]", CYG_STR_ARG(p), CYG_STR_ARG(h),
+                    CYG_STR_ARG(f));
+}
+
+TEST(test_head_can_be_read_after_a_long_body) {
+    struct server sv;
+    CHECK(server_up(&sv, tell_head_last, NULL, NULL) == 0);
+    static char data[100000];
+    for (int pad = 0; pad < 7000; pad += 3300) { /* little and much room behind the head */
+        char head[8000];
+        int n = snprintf(head, sizeof head, "POST /some/path HTTP/1.1\r\nHost: the.host\r\nX-Pad: ");
+        memset(head + n, 'p', (size_t)pad);
+        snprintf(head + n + pad, sizeof head - (size_t)(n + pad),
+                 "\r\nX-Last: value\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n");
+        cyg_conn *c = dial(&sv.addr);
+        CHECK(put(c, head) == 0);
+        for (size_t at = 0; at < sizeof data; at += 5000) CHECK(cyg_write(c, data + at, 5000) == 5000);
+        struct text t = {.n = 0};
+        get_all(c, &t);
+        CHECK(has(&t, "[/some/path|the.host|value]"));
+        cyg_close(c);
+    }
+    CHECK(server_down(&sv) == 0);
+    return 0;
+}
+
 TEST(test_expecting_client_gets_100_when_the_body_is_read) {
     struct server sv;
     CHECK(server_up(&sv, sum, NULL, NULL) == 0);
@@ -173,6 +204,7 @@ int main(void) {
         cmocka_unit_test(test_body_by_length_and_the_next_request_behind_it),
         cmocka_unit_test(test_chunked_body_with_extensions_and_trailers),
         cmocka_unit_test(test_long_bodies_in_many_writes),
+        cmocka_unit_test(test_head_can_be_read_after_a_long_body),
         cmocka_unit_test(test_expecting_client_gets_100_when_the_body_is_read),
         cmocka_unit_test(test_final_answer_instead_of_100_closes),
         cmocka_unit_test(test_small_unread_body_is_skipped_and_the_connection_kept),

@@ -86,6 +86,24 @@ TEST(test_client_that_goes_on_sending_keeps_its_last_answer) {
     return 0;
 }
 
+TEST(test_accepting_that_waits_for_a_place_ends_at_once) {
+    struct server sv;
+    struct gate g = {0, 0};
+    CHECK(server_up(&sv, wait_at_gate, &g, &(cyg_http_server_opts){.max_conns = 1}) == 0);
+    cyg_conn *c = dial(&sv.addr);
+    CHECK(put(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n") == 0);
+    CHECK(EVENTUALLY(inside(&g) == 1));
+    struct shutdown s = {.sv = &sv, .deadline = cyg_now() + PATIENCE};
+    CHECK(cyg_go(shut, &s) == 0);
+    CHECK(cyg_waitgroup_wait_until(&sv.done, cyg_now() + PATIENCE) == 0);
+    CHECK(sv.serve_err == CYG_ECLOSED && __atomic_load_n(&s.done, __ATOMIC_ACQUIRE) == 0);
+    __atomic_store_n(&g.open, 1, __ATOMIC_RELEASE);
+    CHECK(EVENTUALLY(__atomic_load_n(&s.done, __ATOMIC_ACQUIRE)));
+    cyg_close(c);
+    CHECK(server_down(&sv) == 0);
+    return 0;
+}
+
 static void read_body(cyg_http_req *req, cyg_http_res *res, void *arg) {
     (void)res;
     char p[16];
@@ -158,6 +176,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_in_flight_finishes_and_says_close),
         cmocka_unit_test(test_client_that_goes_on_sending_keeps_its_last_answer),
+        cmocka_unit_test(test_accepting_that_waits_for_a_place_ends_at_once),
         cmocka_unit_test(test_what_is_left_at_the_deadline_is_cut),
         cmocka_unit_test(test_serving_after_shutdown_is_refused),
         cmocka_unit_test(test_shutdown_under_load_leaves_nothing_behind),

@@ -113,7 +113,7 @@ TEST(test_expectation_is_passed_up_and_100_down) {
     struct text t = {.n = 0};
     CHECK(put(c, POST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n") == 0);
     get_until(c, &t, "\r\n\r\n");
-    CHECK(strcmp(t.p, "HTTP/1.1 100 Continue\r\n\r\n") == 0 && has(&rig.got, "Expect: 100-continue\r\n"));
+    CHECK(strcmp(t.p, "HTTP/1.1 100 Continue\r\n\r\n") == 0 && count(&rig.got, "Expect: 100-continue\r\n") == 1);
     CHECK(put(c, "hello") == 0);
     get_until(c, &t, "\r\n\r\nok");
     CHECK(has(&t, "200 OK") && !has(&t, "Connection: close"));
@@ -193,6 +193,18 @@ TEST(test_bad_and_slow_bodies_are_the_clients_fault) {
     return 0;
 }
 
+/* On a kept connection whose deadline was left as the request before had set it. */
+TEST(test_bad_body_ends_the_wait_on_a_kept_connection) {
+    CHECK(rig_up(answer_after_body, NULL) == 0);
+    body_end = "X-Go: 1\r\n";
+    rig.timeout = 2 * PATIENCE;
+    CHECK(has(ask(&rig.gw.addr, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Go: 1\r\n\r\n"), "\r\n\r\nok"));
+    struct text *t = ask(&rig.gw.addr, POST "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX");
+    CHECK(has(t, "client_body_error") && rig.last.err == CYG_EPROTO && rig.last.reused);
+    CHECK(rig_down() == 0);
+    return 0;
+}
+
 TEST(test_client_that_leaves_ends_the_exchange) {
     CHECK(rig_up(reads_on, NULL) == 0);
     rig.answer = "";
@@ -219,6 +231,7 @@ int main(void) {
         cmocka_unit_test(test_early_answer_reaches_a_client_that_is_still_sending),
         cmocka_unit_test(test_early_answer_stops_the_body),
         cmocka_unit_test(test_bad_and_slow_bodies_are_the_clients_fault),
+        cmocka_unit_test(test_bad_body_ends_the_wait_on_a_kept_connection),
         cmocka_unit_test(test_client_that_leaves_ends_the_exchange),
     };
     return RUN(tests);
