@@ -38,7 +38,13 @@ static int take(int fd, struct waiter_pd **out) {
             active = w;
         }
     }
-    if (!err) w->users++;
+    if (!err && w->users++ > 0) { /* the edge of what is ready now may have gone by: forget what was, and ask again */
+        for (int i = 0; i < 2; i++) {
+            uintptr_t ready = CYGRT_PD_READY;
+            (void)atomic_compare_exchange_strong(&w->pd.slot[i], &ready, CYGRT_PD_NIL);
+        }
+        cygrt_poller_rearm(w->pd.home, &w->pd);
+    }
     cyg_spin_unlock(&lock);
     *out = w;
     return err;

@@ -113,6 +113,9 @@ int cyg_runtime_stop(void) {
     for (unsigned i = 0; i < CYGRT_MAX_PROCS / 64; i++) atomic_store(&s->idle_mask[i], 0);
     atomic_store(&s->n_taken, 0);
     atomic_store(&s->n_started, 0);
+    atomic_store(&s->n_wake, 0);
+    atomic_store(&s->n_blocking, 0);
+    atomic_store(&s->n_blocking_limit, 0);
     cygrt_stacks_drop();
     atomic_store(&s->state, S_OFF);
     return 0;

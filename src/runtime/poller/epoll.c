@@ -51,6 +51,12 @@ int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive) {
     return epoll_ctl(p->epfd, EPOLL_CTL_ADD, pd->fd, &ev) < 0 ? -errno : 0;
 }
 
+void cygrt_poller_rearm(struct p *p, struct cygrt_pd *pd) {
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                             .data.u64 = (uintptr_t)pd | (uint64_t)atomic_load(&pd->tag) << PTR_BITS};
+    (void)epoll_ctl(p->epfd, EPOLL_CTL_MOD, pd->fd, &ev);
+}
+
 void cygrt_poller_del(struct p *p, int fd) {
     struct epoll_event ev = {0};
     (void)epoll_ctl(p->epfd, EPOLL_CTL_DEL, fd, &ev);

@@ -69,6 +69,7 @@ int cygrt_poller_open(struct p *p); /* 0 or -errno */
 void cygrt_poller_close(struct p *p);
 void cygrt_poller_notify(struct p *p);
 int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive);
+void cygrt_poller_rearm(struct p *p, struct cygrt_pd *pd); /* events tell anew what is ready now */
 void cygrt_poller_del(struct p *p, int fd);
 
 #endif
