@@ -1,0 +1,257 @@
+/* test_go.c: starting goroutines: arguments, limits, numbers, options; starting and stopping the runtime, forks, and how many Ps
+ * there are.
+ */
+#include "../rt.h"
+
+/* ---- starting -------------------------------------------------------------------------------------------------------- */
+
+static int ran;
+
+struct wide {
+    char bytes[128];
+};
+static void take_copy(void *arg) {
+    const struct wide *w = arg;
+    cyg_yield(); /* the caller has overwritten its own by now */
+    for (size_t i = 0; i < sizeof w->bytes; i++) CHECK_EQ(w->bytes[i], w->bytes[0] + (char)(i % 3));
+    ADD(ran, w->bytes[0]);
+}
+static void count(void *arg) {
+    (void)arg;
+    ADD(ran, 1);
+}
+
+RT_TEST(test_go_copy_copies) {
+    STORE(ran, 0);
+    struct wide w;
+    for (char k = 1; k <= 20; k++) {
+        for (size_t i = 0; i < sizeof w.bytes; i++) w.bytes[i] = (char)(k + (char)(i % 3));
+        CHECK_EQ(cyg_go_copy(take_copy, &w), 0);
+    }
+    memset(&w, 0xff, sizeof w);
+    WAIT_FOR(LOAD(ran) == 210);
+}
+
+RT_TEST(test_go_copy_refuses_what_is_too_large) {
+    char big[129] = {0};
+    CHECK_EQ(cyg_go_copy(count, &big), CYG_EINVAL);
+    CHECK(strstr(cyg_err_detail(), "128") && strstr(cyg_err_detail(), "129"));
+    CHECK_EQ(cyg_go_with(&(cyg_go_opts){.stack_size = (64u << 20) + 1}, count, NULL), CYG_EINVAL);
+}
+
+static int hold;
+static void stay(void *arg) {
+    (void)arg;
+    while (LOAD(hold)) cyg_yield();
+}
+
+static void at_the_limit(void) {
+    STORE(hold, 1);
+    for (int i = 0; i < 9; i++) GO(stay, NULL);
+    CHECK_EQ(cyg_go(stay, NULL), CYG_ELIMIT);
+    CHECK(strstr(cyg_err_detail(), "max_goroutines"));
+    STORE(hold, 0);
+    WAIT_FOR(rt_stats().goroutines == 1);
+    STORE(ran, 0);
+    GO(count, NULL);
+    WAIT_FOR(LOAD(ran) == 1);
+}
+static void test_max_goroutines_refuses_and_recovers(void **state) {
+    (void)state;
+    rt_each(&(cyg_runtime_opts){.max_goroutines = 10}, at_the_limit);
+}
+
+enum { MANY = 300 };
+static uint64_t ids[MANY];
+static void note_id(void *arg) {
+    intptr_t i = (intptr_t)arg;
+    cyg_set_name("numbered");
+    ids[i] = cyg_goid();
+    cyg_yield();
+    CHECK_EQ(cyg_goid(), ids[i]); /* its own for life */
+    ADD(ran, 1);
+}
+static int compare(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+RT_TEST(test_numbers_are_unique_and_begin_at_one) {
+    STORE(ran, 0);
+    for (intptr_t i = 0; i < MANY; i++) GO(note_id, (void *)i);
+    WAIT_FOR(LOAD(ran) == MANY);
+    qsort(ids, MANY, sizeof *ids, compare);
+    CHECK(ids[0] >= 1);
+    for (int i = 1; i < MANY; i++) CHECK(ids[i] != ids[i - 1]);
+}
+
+static void test_foreign_thread_has_no_number(void **state) {
+    (void)state;
+    assert_true(cyg_goid() == 0);
+    cyg_yield(); /* and may yield */
+    assert_int_equal(cyg_procs(), 0);
+    assert_int_equal(cyg_proc_hint(), 0);
+}
+
+static int steps[12], nsteps;
+static void step_twice(void *arg) {
+    for (int i = 0; i < 3; i++) {
+        steps[nsteps++] = (int)(intptr_t)arg;
+        cyg_yield();
+    }
+}
+static void yields_in_turn(void) {
+    nsteps = 0;
+    for (intptr_t i = 0; i < 4; i++) GO(step_twice, (void *)i);
+    WAIT_FOR(nsteps == 12);
+    for (int i = 4; i < 12; i++) CHECK_EQ(steps[i], steps[i - 4]); /* round after round the same */
+}
+static void test_yield_gives_each_its_turn(void **state) {
+    (void)state;
+    rt_run(&(cyg_runtime_opts){.maxprocs = 1}, yields_in_turn);
+}
+
+static int add_five(void *arg) { return *(int *)arg + 5; }
+RT_TEST(test_call_on_a_goroutine_just_calls) {
+    int three = 3;
+    uint64_t before = rt_stats().goroutines_total;
+    CHECK_EQ(cyg_call(add_five, &three), 8);
+    CHECK_EQ(rt_stats().goroutines_total, before);
+}
+
+/* ---- the runtime's beginning and end ------------------------------------------------------------------------------------- */
+
+static void test_without_a_runtime(void **state) {
+    (void)state;
+    int three = 3;
+    assert_int_equal(cyg_go(count, NULL), CYG_ESTATE);
+    assert_int_equal(cyg_call(add_five, &three), CYG_ESTATE);
+    assert_int_equal(cyg_runtime_stop(), CYG_ESTATE);
+    assert_true(rt_stats().threads == 0);
+}
+
+RT_TEST(test_there_is_one_runtime) {
+    CHECK_EQ(cyg_runtime_start(NULL), CYG_ESTATE);
+    CHECK_EQ(cyg_runtime_stop(), CYG_ESTATE); /* not from a goroutine */
+}
+
+static void park_for_ever(void *arg) {
+    (void)arg;
+    cyg_mutex m = {0};
+    cyg_cond c = {0};
+    cyg_mutex_lock(&m);
+    ADD(ran, 1);
+    cyg_cond_wait(&c, &m);
+    CHECK(!"came back");
+}
+
+/* With goroutines parked, asleep and on their way: stop ends them where they are. */
+static void test_fifty_starts_and_stops_leave_nothing(void **state) {
+    (void)state;
+    unsigned fds = rt_fds(), threads = rt_threads();
+    for (int i = 0; i < 50; i++) {
+        CHECK_EQ(cyg_runtime_start(&(cyg_runtime_opts){.maxprocs = 1u << i % 3}), 0);
+        STORE(ran, 0);
+        for (int k = 0; k < 10; k++) CHECK_EQ(cyg_go(park_for_ever, NULL), 0);
+        WAIT_FOR(LOAD(ran) == 10);
+        for (int k = 0; k < 10; k++) CHECK_EQ(cyg_go(count, NULL), 0);
+        CHECK_EQ(cyg_runtime_stop(), 0);
+        CHECK_EQ(cyg_procs(), 0);
+    }
+    CHECK_EQ(rt_fds(), fds);
+    WAIT_FOR(rt_threads() == threads);
+}
+
+RT_TEST(test_fork_child_has_no_runtime) {
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        int bad = cyg_go(count, NULL) != CYG_ESTATE;
+        bad |= (cyg_call(add_five, &bad) != CYG_ESTATE) << 1;
+        bad |= (cyg_runtime_stop() != CYG_ESTATE) << 2;
+        bad |= (cyg_procs() != 0) << 3;
+        _exit(bad);
+    }
+    int status;
+    WAIT_FOR(waitpid(pid, &status, WNOHANG) == pid);
+    CHECK_EQ(status, 0);
+    STORE(ran, 0);
+    GO(count, NULL); /* the parent's goes on */
+    WAIT_FOR(LOAD(ran) == 1);
+}
+
+/* ---- how many Ps --------------------------------------------------------------------------------------------------------- */
+
+static int say_procs(int argc, char **argv) {
+    if (argc == 1 && strcmp(argv[0], "one") == 0) {
+        cpu_set_t set, first;
+        sched_getaffinity(0, sizeof set, &set);
+        CPU_ZERO(&first);
+        for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&first) == 0; i++)
+            if (CPU_ISSET(i, &set)) CPU_SET(i, &first);
+        if (sched_setaffinity(0, sizeof first, &first) != 0) return 99;
+    }
+    if (cyg_runtime_start(NULL) != 0) return 98;
+    int n = (int)cyg_procs();
+    return cyg_runtime_stop() == 0 ? n : 97;
+}
+
+static struct rt_result res;
+static void test_maxprocs_of_the_environment(void **state) {
+    (void)state;
+    rt_spawn("procs", NULL, "CYGNET_MAXPROCS=3", &res);
+    CHECK_EXIT(&res, 3);
+}
+static void test_affinity_is_respected(void **state) {
+    (void)state;
+    rt_spawn("procs", "one", "CYGNET_MAXPROCS=", &res);
+    CHECK_EXIT(&res, 1);
+}
+static void test_options_come_before_the_environment(void **state) {
+    (void)state;
+    CHECK_EQ(cyg_runtime_start(&(cyg_runtime_opts){.maxprocs = 5}), 0);
+    CHECK_EQ(cyg_procs(), 5);
+    CHECK(rt_stats().threads >= 6);
+    CHECK_EQ(cyg_runtime_stop(), 0);
+}
+
+static int result_of_main(int argc, char **argv) {
+    (void)argc;
+    CHECK(cyg_goid() != 0);
+    return atoi(argv[0]);
+}
+static int run_main(int argc, char **argv) { return cyg_main(result_of_main, argc, argv); }
+static void test_main_maps_results_to_exit_codes(void **state) {
+    (void)state;
+    static const struct {
+        const char *arg;
+        int code;
+    } cases[] = {{"0", 0}, {"3", 3}, {"125", 125}, {"-1006", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rt_spawn("main", cases[i].arg, NULL, &res);
+        CHECK_EXIT(&res, cases[i].code);
+    }
+}
+
+int main(int argc, char **argv) {
+    static const struct rt_child kids[] = {{"procs", say_procs}, {"main", run_main}, {NULL, NULL}};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_go_copy_copies),
+        cmocka_unit_test(test_go_copy_refuses_what_is_too_large),
+        cmocka_unit_test(test_max_goroutines_refuses_and_recovers),
+        cmocka_unit_test(test_numbers_are_unique_and_begin_at_one),
+        cmocka_unit_test(test_foreign_thread_has_no_number),
+        cmocka_unit_test(test_yield_gives_each_its_turn),
+        cmocka_unit_test(test_call_on_a_goroutine_just_calls),
+        cmocka_unit_test(test_without_a_runtime),
+        cmocka_unit_test(test_there_is_one_runtime),
+        cmocka_unit_test(test_fifty_starts_and_stops_leave_nothing),
+        cmocka_unit_test(test_fork_child_has_no_runtime),
+        cmocka_unit_test(test_maxprocs_of_the_environment),
+        cmocka_unit_test(test_affinity_is_respected),
+        cmocka_unit_test(test_options_come_before_the_environment),
+        cmocka_unit_test(test_main_maps_results_to_exit_codes),
+    };
+    int code = rt_child_main(argc, argv, kids);
+    return code >= 0 ? code : cmocka_run_group_tests(tests, NULL, NULL);
+}
