@@ -13,6 +13,7 @@
 #define END_SIGNALS (CYG_SIGNAL(SIGTERM) | CYG_SIGNAL(SIGINT))
 #define SIGNALS (END_SIGNALS | CYG_SIGNAL(SIGHUP))
 #define ADMIN_DRAIN CYG_SECOND /* a scrape under way may finish */
+#define LAST_FLUSH (500 * CYG_MILLISECOND)
 
 /* ---- start ------------------------------------------------------------------------------------------------------ */
 
@@ -169,7 +170,11 @@ int cyg_gw_run(struct cyg_gw *gw) {
 /* ---- end -------------------------------------------------------------------------------------------------------- */
 
 void cyg_gw_free(struct cyg_gw *gw) {
-    if (!gw || gw->abandoned) return; /* the process ends now */
+    if (!gw) return;
+    if (gw->abandoned) { /* the process ends now; only what was logged must not be lost with it */
+        if (gw->log) (void)cyg_linelog_flush(gw->log->lines, cyg_now() + LAST_FLUSH);
+        return;
+    }
     for (size_t i = 0; i < gw->nservers; i++) (void)cyg_gw_server_shutdown(gw->servers[i], cyg_now());
     if (gw->admin) (void)cyg_gw_server_shutdown(gw->admin, cyg_now());
     struct cyg_gw_slot *slot = gw->current;

@@ -84,6 +84,7 @@ static void answer(struct exchange *x) {
     int status = cyg_gw_reason_status(x->reason, x->forward.err);
     if (status == 0) {
         cyg_http_res_abort(x->res);
+        cyg_http_res_close(x->res);
         return;
     }
     (void)cyg_http_res_add(x->res, CYG_STR("x-cygnet-reason"), cyg_str_of(info->word));
