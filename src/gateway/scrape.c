@@ -145,6 +145,8 @@ static void write_gateway(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, st
     cyg_gw_text_puts(t, "cygnet_config_info{version=");
     cyg_gw_text_label(t, s->config->version.p);
     cyg_gw_text_puts(t, "} 1\n");
+    single(t, "cygnet_config_snapshots", "gauge",
+           "Configurations in memory: the one in force, and those that requests still use.", cyg_gw_slots_live(gw->slots));
     family(t, "cygnet_build_info", "gauge", "The version of the program.");
     cyg_gw_text_printf(t, "cygnet_build_info{version=\"%s\"} 1\n", CYG_VERSION);
     single(t, "cygnet_draining", "gauge", "1 while the gateway drains.", __atomic_load_n(&gw->draining, __ATOMIC_RELAXED));

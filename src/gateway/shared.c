@@ -22,7 +22,7 @@ struct cyg_gw_slot {
 struct cyg_gw_slots {
     unsigned shards;
     void (*destroy)(void *);
-    struct cyg_gw_slot *all; /* of the thread that makes slots */
+    struct cyg_gw_slot *all; /* grows at the front, by the thread that makes slots; atomic */
 };
 
 struct cyg_gw_slots *cyg_gw_slots_new(unsigned shards, void (*destroy)(void *value)) {
@@ -51,7 +51,7 @@ static struct cyg_gw_slot *unused_slot(struct cyg_gw_slots *s) {
     memset(slot, 0, size);
     slot->set = s;
     slot->next = s->all;
-    s->all = slot;
+    __atomic_store_n(&s->all, slot, __ATOMIC_RELEASE);
     return slot;
 }
 
@@ -105,7 +105,7 @@ void cyg_gw_drop(struct cyg_gw_hold *hold) {
 
 size_t cyg_gw_slots_live(const struct cyg_gw_slots *s) {
     size_t n = 0;
-    for (struct cyg_gw_slot *slot = s->all; slot; slot = slot->next)
+    for (struct cyg_gw_slot *slot = __atomic_load_n(&s->all, __ATOMIC_ACQUIRE); slot; slot = slot->next)
         n += (__atomic_load_n(&slot->state, __ATOMIC_SEQ_CST) & 3) != FREE;
     return n;
 }

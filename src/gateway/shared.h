@@ -46,7 +46,7 @@ void cyg_gw_slot_disown(struct cyg_gw_slot *slot);
 void *cyg_gw_hold(struct cyg_gw_slot *const *place, unsigned shard, struct cyg_gw_hold *hold);
 void cyg_gw_drop(struct cyg_gw_hold *hold);
 
-/* How many values live: current ones and those with readers left. From: the thread that makes slots. */
+/* How many values live: current ones and those with readers left. Blocks: never. From: any thread. */
 size_t cyg_gw_slots_live(const struct cyg_gw_slots *s);
 
 #endif

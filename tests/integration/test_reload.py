@@ -173,3 +173,22 @@ def test_admin_address_can_change(gateway, app):
     g.admin = new
     assert version_in_force(g) == "v2"
     assert g.stop() == 0
+
+
+def test_old_configurations_live_as_long_as_their_requests(gateway, app):
+    a = app()
+    config = base_config([a.port])
+    g = gateway(config)
+    assert g.metric("cygnet_config_snapshots") == 1
+    got = []
+    t = threading.Thread(target=lambda: got.append(g.get("/slow")))
+    t.start()
+    wait_until(lambda: a.counts.get("/slow") == 1, "the request is upstream")
+    for i in range(5):
+        assert g.reload(dict(config, version="r%d" % i))
+    wait_until(lambda: g.metric("cygnet_config_snapshots") == 2, "only the first and the last are left")
+    a.hold.set()
+    t.join(20)
+    assert got[0].status == 200
+    wait_until(lambda: g.metric("cygnet_config_snapshots") == 1, "the first is gone with its request")
+    assert g.stop() == 0
