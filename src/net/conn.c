@@ -8,6 +8,7 @@
 
 #include "base/fatal.h"
 #include "base/spin.h"
+#include "base/sys.h"
 #include "net/internal.h"
 
 #define SLAB 64
@@ -96,6 +97,17 @@ static void conn_finish(struct conn *c) {
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
 
+/* As recv(2), but a negative result is -errno. *cut: a Unix read that ended at a message with descriptors, behind which there may be more. */
+static ssize_t receive(struct conn *c, void *p, size_t n, int flags, bool *cut) {
+    *cut = false;
+    if (c->stream.ops == &cyg_tcp_ops) return cyg_sys_recv(c->fd, p, n, flags);
+    struct iovec iov = {p, n};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t r = recvmsg(c->fd, &msg, flags);
+    *cut = r > 0 && (msg.msg_flags & MSG_CTRUNC); /* descriptors that we did not ask for; the kernel has closed them */
+    return r < 0 ? -errno : r;
+}
+
 static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
     struct cygrt_pd *pd = &c->pd;
     int err;
@@ -107,17 +119,17 @@ static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
             if ((err = cygrt_pd_wait(pd, CYGRT_READ))) return err;
             continue;
         }
-        ssize_t r = recv(c->fd, p, n, flags);
+        bool cut;
+        ssize_t r = receive(c, p, n, flags, &cut);
         if (r > 0) {
             /* Not after the peer's end was seen: then no further event would come. */
-            c->drained = !flags && (size_t)r < n && !atomic_load_explicit(&pd->ended, memory_order_acquire);
+            c->drained = !flags && !cut && (size_t)r < n && !atomic_load_explicit(&pd->ended, memory_order_acquire);
             c->drained_at = events;
             return r;
         }
         if (r == 0) return CYG_EOF;
-        int e = errno;
-        if (e == EINTR) continue;
-        if (e != EAGAIN) return -e;
+        if (r == -EINTR) continue;
+        if (r != -EAGAIN) return r;
         c->drained = true;
         c->drained_at = events;
     }
@@ -156,14 +168,13 @@ static ssize_t write_all(struct conn *c, const char *p, size_t n) {
     size_t at = 0;
     int err;
     while (at < n) {
-        ssize_t w = send(c->fd, p + at, n - at, MSG_NOSIGNAL);
+        ssize_t w = cyg_sys_send(c->fd, p + at, n - at, MSG_NOSIGNAL);
         if (w >= 0) {
             at += (size_t)w;
             continue;
         }
-        int e = errno;
-        if (e == EINTR) continue;
-        if (e != EAGAIN) return -e;
+        if (w == -EINTR) continue;
+        if (w != -EAGAIN) return w;
         if ((err = wait_writable(c))) return err;
     }
     return (ssize_t)n;
