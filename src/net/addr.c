@@ -117,17 +117,41 @@ size_t cyg_addr_format_ip(const cyg_addr *a, char *out, size_t n) {
     return len;
 }
 
+/* Decimal digits of v at out; their count. */
+static size_t put_decimal(char *out, unsigned v) {
+    char digits[10];
+    size_t n = 0;
+    do
+        digits[n++] = (char)('0' + v % 10);
+    while (v /= 10);
+    for (size_t i = 0; i < n; i++) out[i] = digits[n - 1 - i];
+    return n;
+}
+
+/* On the path of every request that is logged: no printf. */
 size_t cyg_addr_format(const cyg_addr *a, char *out, size_t n) {
     if (a->family == CYG_AF_UNIX) return (size_t)snprintf(out, n, "%s", a->path);
-    char ip[INET6_ADDRSTRLEN + 16];
-    cyg_addr_format_ip(a, ip, sizeof ip);
-    bool v6 = strchr(ip, ':') != NULL;
-    int len;
-    if (v6 && a->scope)
-        len = snprintf(out, n, "[%s%%%u]:%u", ip, a->scope, a->port);
-    else
-        len = snprintf(out, n, v6 ? "[%s]:%u" : "%s:%u", ip, a->port);
-    return (size_t)len;
+    char text[INET6_ADDRSTRLEN + 32];
+    size_t len = cyg_addr_format_ip(a, text + 1, INET6_ADDRSTRLEN + 1), from = 1;
+    if (memchr(text + 1, ':', len)) {
+        text[from = 0] = '[';
+        len++;
+        if (a->scope) {
+            text[len++] = '%';
+            len += put_decimal(text + len, a->scope);
+        }
+        text[len++] = ']';
+    }
+    char *end = text + from + len;
+    *end++ = ':';
+    end += put_decimal(end, a->port);
+    len = (size_t)(end - text) - from;
+    if (n) {
+        size_t k = len < n ? len : n - 1;
+        memcpy(out, text + from, k);
+        out[k] = 0;
+    }
+    return len;
 }
 
 bool cyg_addr_eq(const cyg_addr *a, const cyg_addr *b) {
