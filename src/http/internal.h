@@ -282,6 +282,7 @@ struct cyg_http_client_conn {
     uint32_t give_up;     /* atomic: no answer is to be waited for (the pump failed) */
     bool broken;          /* an error, or the peer does not keep it */
     uint16_t shard, slot; /* where it lies while idle */
+    uint16_t home;        /* the shard it goes back to */
     uint32_t gone;        /* atomic: the first of taker and watcher to let go sets it, the second frees */
 };
 

@@ -136,6 +136,7 @@ static int dial(cyg_http_pool *p, cyg_time deadline, cyg_http_client_conn **out)
     }
     cc->pool = p;
     cc->born = cyg_now_cached();
+    cc->home = (uint16_t)(cyg_proc_hint() & (p->nshards - 1));
     __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
     *out = cc;
     return 0;

@@ -1,5 +1,6 @@
 /* pool_slots.c: where idle upstream connections lie: an array of atomic slots for each P, so that taking and giving back
- * take no lock.
+ * take no lock. A connection goes back to the P that dialled it, whose poller wakes those who wait for it. Put where the
+ * exchange happens to end, connections would gather on one P while another finds none and dials.
  *
  * A slot holds 0, a client_conn (cc), or cc|1 while it is being put. While it lies there, the poller watches the connection:
  *
@@ -80,9 +81,8 @@ static bool reserve(struct http_pool_shard *sh, unsigned nslots, cyg_http_client
 }
 
 static bool reserve_anywhere(cyg_http_pool *p, cyg_http_client_conn *cc) {
-    unsigned home = cyg_proc_hint() & (p->nshards - 1);
     for (unsigned k = 0; k < p->nshards; k++) {
-        cc->shard = (uint16_t)((home + k) & (p->nshards - 1));
+        cc->shard = (uint16_t)((cc->home + k) & (p->nshards - 1));
         if (reserve(&p->shards[cc->shard], p->nslots, cc)) return true;
     }
     return false;
@@ -142,8 +142,10 @@ static cyg_http_client_conn *take_shard(cyg_http_pool *p, struct http_pool_shard
 cyg_http_client_conn *http_pool_slots_take(cyg_http_pool *p, bool thorough) {
     unsigned home = cyg_proc_hint() & (p->nshards - 1);
     if (!thorough) {
-        uint32_t top = __atomic_load_n(&p->shards[home].top, __ATOMIC_RELAXED);
-        return take_shard(p, &p->shards[home], top <= p->nslots ? top : p->nslots);
+        struct http_pool_shard *sh = &p->shards[home];
+        uint32_t top = __atomic_load_n(&sh->top, __ATOMIC_RELAXED);
+        cyg_http_client_conn *cc = take_shard(p, sh, top <= p->nslots ? top : p->nslots);
+        return HTTP_LIKELY(cc != NULL) ? cc : take_shard(p, sh, p->nslots); /* top is a hint; a dial is dearer than a look */
     }
     for (unsigned k = 0; k < p->nshards; k++) {
         cyg_http_client_conn *cc = take_shard(p, &p->shards[(home + k) & (p->nshards - 1)], p->nslots);
