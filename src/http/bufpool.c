@@ -1,85 +1,122 @@
 /* bufpool.c: buffers that requests borrow. A stack of free ones for each P, last in first out so that the hottest is used
- * next; a shard is taken by try-lock only, so nobody ever waits here: who finds it busy goes to the allocator.
+ * next. A shard is taken by try-lock, for a few instructions: who finds it busy for longer than a moment goes to the next.
+ *
+ * A buffer may be taken on one P and given back on another, always in the same direction if that is how the work moves. So
+ * who finds its own shard empty takes some from another one, and the allocator comes last. There are never many more buffers
+ * than were in use at once: one more for each time that a thread lost its CPU while it held a shard or had buffers between
+ * two. Nobody holds two shards, so that such a thread leaves the others theirs.
  * The shards are the layer's only static state: buffers belong to no server or pool in particular.
  */
 #include "http/internal.h"
 
 #include <stdlib.h>
 
-#define SHARDS 64     /* a power of two; Ps beyond share */
-#define KEEP_BUFS 128 /* 2 MiB a shard */
-#define KEEP_BULKS 16 /* 1 MiB a shard */
+#include "base/spin.h"
+
+#define SHARDS 64 /* a power of two; Ps beyond share */
+#define BATCH 8   /* taken from another shard at once */
+#define TRIES 100 /* far longer than anybody holds a shard, unless its thread has lost the CPU */
+
+enum kind { BUF, BULK, KINDS };
+static const struct {
+    size_t bytes;
+    uint32_t keep; /* free ones in a shard at most */
+} kinds[KINDS] = {
+    [BUF] = {HTTP_BUF_BYTES, 128},  /* 2 MiB */
+    [BULK] = {HTTP_BULK_BYTES, 16}, /* 1 MiB */
+};
 
 struct free_buf {
     struct free_buf *next;
 };
 
 struct shard {
-    _Alignas(HTTP_CACHE_LINE) uint32_t busy; /* atomic: try-lock of the rest */
-    uint32_t n, nbulk;
-    struct free_buf *bufs, *bulks;
+    _Alignas(HTTP_CACHE_LINE) uint32_t lock; /* spin lock of the rest; only ever tried */
+    uint32_t n[KINDS];
+    struct free_buf *first[KINDS];
 };
 
 static struct shard shards[SHARDS];
 
-static inline struct shard *shard_try(void) {
-    struct shard *s = &shards[cyg_proc_hint() & (SHARDS - 1)];
-    return HTTP_LIKELY(__atomic_exchange_n(&s->busy, 1, __ATOMIC_ACQUIRE) == 0) ? s : NULL;
-}
-static inline void shard_leave(struct shard *s) { __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE); }
+static inline unsigned own_shard(void) { return cyg_proc_hint() & (SHARDS - 1); }
+static inline unsigned shards_used(void) { return cyg_procs() < SHARDS ? cyg_procs() : SHARDS; }
 
-void *http_buf_get(void) {
-    struct free_buf *b = NULL;
-    struct shard *s = shard_try();
-    if (s) {
-        if ((b = s->bufs) != NULL) {
-            s->bufs = b->next;
-            s->n--;
-        }
-        shard_leave(s);
+static __attribute__((noinline)) struct shard *shard_try_again(struct shard *s) {
+    for (int i = 0; i < TRIES; i++) {
+        cyg_cpu_relax();
+        if (cyg_spin_trylock(&s->lock)) return s;
     }
-    return HTTP_LIKELY(b != NULL) ? (void *)b : aligned_alloc(HTTP_CACHE_LINE, HTTP_BUF_BYTES);
+    return NULL;
 }
 
-void http_buf_put(void *p) {
-    struct free_buf *b = p;
-    struct shard *s = shard_try();
-    if (s) {
-        if (s->n < KEEP_BUFS) {
-            b->next = s->bufs;
-            s->bufs = b;
-            s->n++;
-            b = NULL;
-        }
-        shard_leave(s);
+static inline struct shard *shard_try(unsigned i) {
+    struct shard *s = &shards[i];
+    return HTTP_LIKELY(cyg_spin_trylock(&s->lock)) ? s : shard_try_again(s);
+}
+static inline void shard_leave(struct shard *s) { cyg_spin_unlock(&s->lock); }
+
+static inline struct free_buf *pop(struct shard *s, enum kind k) {
+    struct free_buf *b = s->first[k];
+    if (HTTP_LIKELY(b != NULL)) {
+        s->first[k] = b->next;
+        s->n[k]--;
     }
-    if (HTTP_UNLIKELY(b != NULL)) free(b);
+    return b;
 }
 
-void *http_bulk_get(void) {
-    struct free_buf *b = NULL;
-    struct shard *s = shard_try();
-    if (s) {
-        if ((b = s->bulks) != NULL) {
-            s->bulks = b->next;
-            s->nbulk--;
-        }
+static inline bool push(struct shard *s, enum kind k, struct free_buf *b) {
+    if (HTTP_UNLIKELY(s->n[k] >= kinds[k].keep)) return false;
+    b->next = s->first[k];
+    s->first[k] = b;
+    s->n[k]++;
+    return true;
+}
+
+static __attribute__((noinline)) bool put_elsewhere(unsigned own, enum kind k, struct free_buf *b) {
+    bool kept = false;
+    for (unsigned i = 1, n = shards_used(); i < n && !kept; i++) {
+        struct shard *s = shard_try((own + i) % n);
+        if (!s) continue;
+        kept = push(s, k, b);
         shard_leave(s);
     }
-    return b ? (void *)b : aligned_alloc(HTTP_CACHE_LINE, HTTP_BULK_BYTES);
+    return kept;
 }
+
+static inline void put(unsigned own, enum kind k, struct free_buf *b) {
+    struct shard *s = shard_try(own);
+    bool kept = s && push(s, k, b);
+    if (s) shard_leave(s);
+    if (HTTP_UNLIKELY(!kept) && !put_elsewhere(own, k, b)) free(b);
+}
+
+/* One from another shard; own gets some more of there, so as not to come back each time. */
+static __attribute__((noinline)) struct free_buf *take_elsewhere(unsigned own, enum kind k) {
+    struct free_buf *some[BATCH];
+    unsigned got = 0;
+    for (unsigned i = 1, n = shards_used(); i < n && got == 0; i++) {
+        struct shard *s = shard_try((own + i) % n);
+        if (!s) continue;
+        for (unsigned want = s->n[k] / 2 + 1; got < BATCH && got < want && (some[got] = pop(s, k)) != NULL; got++) {}
+        shard_leave(s);
+    }
+    for (unsigned i = 1; i < got; i++) put(own, k, some[i]);
+    return got > 0 ? some[0] : NULL;
+}
+
+static inline void *get(enum kind k) {
+    unsigned own = own_shard();
+    struct shard *s = shard_try(own);
+    struct free_buf *b = s ? pop(s, k) : NULL;
+    if (s) shard_leave(s);
+    if (HTTP_UNLIKELY(!b)) b = take_elsewhere(own, k);
+    return HTTP_LIKELY(b != NULL) ? (void *)b : aligned_alloc(HTTP_CACHE_LINE, kinds[k].bytes);
+}
+
+void *http_buf_get(void) { return get(BUF); }
+void http_buf_put(void *p) { put(own_shard(), BUF, p); }
+void *http_bulk_get(void) { return get(BULK); }
 
 void http_bulk_put(void *p) {
-    struct free_buf *b = p;
-    struct shard *s = shard_try();
-    if (s) {
-        if (s->nbulk < KEEP_BULKS) {
-            b->next = s->bulks;
-            s->bulks = b;
-            s->nbulk++;
-            b = NULL;
-        }
-        shard_leave(s);
-    }
-    free(b);
+    if (p) put(own_shard(), BULK, p);
 }
