@@ -167,7 +167,10 @@ int http_pool_get(cyg_http_pool *p, cyg_time deadline, bool fresh, cyg_http_clie
     *waiting = *reused = false;
     if (HTTP_UNLIKELY(__atomic_load_n(&p->closed, __ATOMIC_SEQ_CST))) return CYG_ECLOSED;
     fresh = fresh && place_for_fresh(p); /* else it queues, and what it gets has just been in use */
-    if (HTTP_LIKELY(!fresh && !waiters(p))) cc = http_pool_slots_take(p, false);
+    if (HTTP_LIKELY(!fresh && !waiters(p))) {
+        cc = http_pool_slots_take(p, false);
+        if (HTTP_UNLIKELY(!cc)) cc = http_pool_slots_take(p, true); /* another P's: a dial would be dearer */
+    }
     if (!cc && !fresh && (waiters(p) || !place_take(p))) {
         struct http_pool_waiter w = {0};
         if (waiters(p) || !(cc = http_pool_slots_take(p, true))) {
