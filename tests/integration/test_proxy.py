@@ -2,10 +2,12 @@
 sockets; upstreams are nginx, Python's http.server and scripted sockets.
 """
 import hashlib
+import http.client
 import json
 import re
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -98,6 +100,32 @@ def test_bodies_of_a_mebibyte_both_ways(gateway, app):
         got = g.get("%s?n=%d" % (path, len(body))).body
         assert len(got) == len(body), path
         assert hashlib.sha256(got).hexdigest() == digest, path
+
+
+def test_large_answers_to_many_clients_at_once_are_whole(gateway, nginx):
+    n = nginx()
+    g = gateway(base_config([n.port]))
+    digest = hashlib.sha256(body_bytes(1 << 20)).digest()
+    broken = []
+
+    def ask():
+        c = http.client.HTTPConnection("127.0.0.1", g.port(), timeout=20)
+        try:
+            for _ in range(30):
+                c.request("GET", "/mib")
+                if hashlib.sha256(c.getresponse().read()).digest() != digest:
+                    broken.append("other bytes")
+        except (http.client.HTTPException, OSError) as e:
+            broken.append(repr(e))
+        c.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert broken == []
+    assert g.metric("cygnet_http_failures_total") == 0
 
 
 def test_head_has_no_body_and_the_connection_goes_on(gateway, app):
