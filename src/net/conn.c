@@ -156,6 +156,8 @@ static ssize_t conn_peek(cyg_stream *s, void *p, size_t n) {
 int cyg_conn_wait_readable(cyg_conn *s) {
     char byte;
     ssize_t r = s->ops->peek ? s->ops->peek(s, &byte, 1) : (ssize_t)CYG_ENOTSUP;
+    struct g *g = cygrt_g();
+    if (r < 0 && g && r == cygrt_ctx_err(g)) return (int)r; /* a context's cause may look like a socket's error */
     return r >= 0 || r == CYG_EOF || r > -1000 ? 0 : (int)r; /* the peer's error is something to be read, too */
 }
 
