@@ -17,7 +17,7 @@ CYG_BEGIN_DECLS
 typedef struct cyg_linelog cyg_linelog;
 
 typedef struct cyg_linelog_opts {
-    size_t buffer_bytes;        /* per P, two of them; 0: 256 KiB; 4 KiB to 64 MiB */
+    size_t buffer_bytes;        /* per P, two of them, committed as they fill; 0: 1 MiB; 4 KiB to 64 MiB */
     cyg_duration flush_interval; /* a line leaves no later than this; 0: 100 ms */
     uint64_t reserve[4];        /* zero */
 } cyg_linelog_opts;
@@ -31,6 +31,16 @@ CYG_API int cyg_linelog_open(const char *path, const cyg_linelog_opts *opts, cyg
  * change places within a flush interval. Blocks: never. From: goroutine or any thread while the runtime runs.
  * Returns: whether it was taken; false: dropped and counted. */
 CYG_API bool cyg_linelog_write(cyg_linelog *l, const char *line, size_t n);
+
+/* A line made in place: room for max bytes in the buffer, or NULL: not now (make it elsewhere and call cyg_linelog_write, which
+ * decides and counts). What is written there becomes a line, n bytes and its newline included, by cyg_linelog_end, which must
+ * follow soon: meanwhile others on this P go elsewhere, and nothing may park. n == 0 gives the room back.
+ * Blocks: never. From: as cyg_linelog_write. Owns: *room is filled in, for the end alone. */
+typedef struct cyg_linelog_room {
+    void *shard_, *buffer_;
+} cyg_linelog_room;
+CYG_API char *cyg_linelog_begin(cyg_linelog *l, size_t max, cyg_linelog_room *room);
+CYG_API void cyg_linelog_end(cyg_linelog *l, cyg_linelog_room *room, size_t n);
 
 /* Opens the path anew, for log rotation; lines taken before go to the old file or the new one, none is lost. No effect on
  * stdout and stderr. If it cannot be opened, the old file stays. Blocks: the thread, in open(2). From: goroutine.

@@ -286,7 +286,18 @@ size_t cyg_gw_access_format(const struct cyg_gw_access *a, char out[CYG_GW_ACCES
     return (size_t)(w - out);
 }
 
-bool cyg_gw_access_write(cyg_linelog *log, const struct cyg_gw_access *a) {
+/* The log has no room for the longest line; there may be some for this one. */
+static __attribute__((noinline)) bool write_copy(cyg_linelog *log, const struct cyg_gw_access *a) {
     char line[CYG_GW_ACCESS_LINE_MAX];
     return cyg_linelog_write(log, line, cyg_gw_access_format(a, line));
+}
+
+bool cyg_gw_access_write(cyg_linelog *log, const struct cyg_gw_access *a) {
+    cyg_linelog_room room;
+    char *place = cyg_linelog_begin(log, CYG_GW_ACCESS_LINE_MAX, &room);
+    if (__builtin_expect(place != NULL, 1)) {
+        cyg_linelog_end(log, &room, cyg_gw_access_format(a, place));
+        return true;
+    }
+    return write_copy(log, a);
 }

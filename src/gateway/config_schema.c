@@ -104,7 +104,7 @@ const struct cyg_gw_row cyg_gw_rows[] = {
 
     {CYG_GW_S_ACCESS_LOG, "path", CYG_GW_T_LOG, .min = 1, .max = 4096, .fallback = "stdout",
      .doc = "Where the lines go."},
-    {CYG_GW_S_ACCESS_LOG, "buffer_bytes", CYG_GW_T_SIZE, .min = 4 * KIB, .max = 64 * MIB, .fallback = "256KiB", AT(config, access_log.buffer_bytes),
+    {CYG_GW_S_ACCESS_LOG, "buffer_bytes", CYG_GW_T_SIZE, .min = 4 * KIB, .max = 64 * MIB, .fallback = "1MiB", AT(config, access_log.buffer_bytes),
      .doc = "Room for lines not yet written, for each processor. When it is full, lines are dropped and counted; requests never wait."},
     {CYG_GW_S_ACCESS_LOG, "flush_interval", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = CYG_MINUTE, .fallback = "100ms", AT(config, access_log.flush_interval),
      .doc = "A line is written no later than this."},

@@ -5,6 +5,9 @@
  * who finds its own shard empty takes some from another one, and the allocator comes last. There are never many more buffers
  * than were in use at once: one more for each time that a thread lost its CPU while it held a shard or had buffers between
  * two. Nobody holds two shards, so that such a thread leaves the others theirs.
+ * How many are kept follows the load: what a shard has not needed for SWEEP_EVERY goes back by halves. (A fixed small number
+ * was tried: with more requests in flight than that, every one of them went through the allocator, which gave pages back to
+ * the kernel and faulted them in again.)
  * The shards are the layer's only static state: buffers belong to no server or pool in particular.
  */
 #include "http/internal.h"
@@ -15,6 +18,9 @@
 
 #define SHARDS 64 /* a power of two; Ps beyond share */
 #define BATCH 8   /* taken from another shard at once */
+#define SWEEP_EVERY CYG_SECOND
+#define SWEEP_PUTS 256 /* puts between looks at the clock */
+#define SWEEP_BATCH 64 /* freed in one sweep at most */
 #define TRIES 100 /* far longer than anybody holds a shard, unless its thread has lost the CPU */
 
 enum kind { BUF, BULK, KINDS };
@@ -22,8 +28,8 @@ static const struct {
     size_t bytes;
     uint32_t keep; /* free ones in a shard at most */
 } kinds[KINDS] = {
-    [BUF] = {HTTP_BUF_BYTES, 128},  /* 2 MiB */
-    [BULK] = {HTTP_BULK_BYTES, 16}, /* 1 MiB */
+    [BUF] = {HTTP_BUF_BYTES, 4096},  /* 64 MiB */
+    [BULK] = {HTTP_BULK_BYTES, 256}, /* 16 MiB */
 };
 
 struct free_buf {
@@ -34,6 +40,9 @@ struct shard {
     _Alignas(HTTP_CACHE_LINE) uint32_t lock; /* spin lock of the rest; only ever tried */
     uint32_t n[KINDS];
     struct free_buf *first[KINDS];
+    uint32_t low[KINDS]; /* the fewest that were free since the last sweep: so many were not needed */
+    uint32_t puts;
+    cyg_time sweep_due;
 };
 
 static struct shard shards[SHARDS];
@@ -59,7 +68,7 @@ static inline struct free_buf *pop(struct shard *s, enum kind k) {
     struct free_buf *b = s->first[k];
     if (HTTP_LIKELY(b != NULL)) {
         s->first[k] = b->next;
-        s->n[k]--;
+        if (--s->n[k] < s->low[k]) s->low[k] = s->n[k];
     }
     return b;
 }
@@ -83,10 +92,35 @@ static __attribute__((noinline)) bool put_elsewhere(unsigned own, enum kind k, s
     return kept;
 }
 
+/* Takes half of what was not needed lately off the shard's lists. */
+static __attribute__((noinline)) struct free_buf *sweep(struct shard *s) {
+    struct free_buf *gone = NULL;
+    cyg_time now = cyg_now_cached();
+    s->puts = 0;
+    if (now < s->sweep_due) return NULL;
+    s->sweep_due = now + SWEEP_EVERY;
+    for (int k = 0; k < KINDS; k++) {
+        uint32_t n = (s->low[k] + 1) / 2;
+        if (n > SWEEP_BATCH) n = SWEEP_BATCH;
+        for (struct free_buf *b; n > 0 && (b = pop(s, (enum kind)k)) != NULL; n--) {
+            b->next = gone;
+            gone = b;
+        }
+        s->low[k] = s->n[k];
+    }
+    return gone;
+}
+
 static inline void put(unsigned own, enum kind k, struct free_buf *b) {
     struct shard *s = shard_try(own);
+    struct free_buf *gone = NULL;
     bool kept = s && push(s, k, b);
+    if (s && HTTP_UNLIKELY(++s->puts >= SWEEP_PUTS)) gone = sweep(s);
     if (s) shard_leave(s);
+    for (struct free_buf *next; HTTP_UNLIKELY(gone != NULL); gone = next) {
+        next = gone->next;
+        free(gone);
+    }
     if (HTTP_UNLIKELY(!kept) && !put_elsewhere(own, k, b)) free(b);
 }
 

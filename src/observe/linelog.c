@@ -8,7 +8,7 @@
  * The bell wakes the writer. `waiting` says what for; who changes it from a wait to RUNNING, and only he, rings the bell, a
  * waitgroup that the writer set to 1 before it began to wait. No wake-up is lost: the writer looks at every shard, under its
  * lock, after it has set `waiting`; so a producer either left its line before that look, or sees `waiting` when it has the lock.
- * While lines come the writer waits for the flush interval or a half-full buffer; after an interval without lines it waits for
+ * While lines come the writer waits for the flush interval or for enough bytes; after an interval without lines it waits for
  * the next one, without a deadline: an idle process makes no system calls.
  *
  * Lock order: shard.lock is a leaf. flush_lock is held over no call that can block the thread.
@@ -23,7 +23,8 @@
 
 enum {
     LINE_MAX_BYTES = 64 * 1024,
-    BUFFER_DEFAULT = 256 * 1024,
+    BUFFER_DEFAULT = 1024 * 1024,
+    ENOUGH = 128 * 1024, /* worth a write: what is in use stays in the cache, the rest of a buffer is for bursts */
     BUFFER_LEAST = 4 * 1024,
     BUFFER_MOST = 64 * 1024 * 1024,
     CACHE_LINE = 64,
@@ -33,7 +34,7 @@ enum {
 
 enum waiting {
     RUNNING,
-    FOR_HALF, /* until a buffer is half full, or the deadline */
+    FOR_MUCH, /* until a buffer holds enough to be worth a write, or the deadline */
     FOR_LINE, /* until anything comes */
 };
 
@@ -51,7 +52,8 @@ struct shard {
 };
 
 struct cyg_linelog {
-    size_t buffer_bytes; /* of each buffer; this and the next two never change */
+    size_t buffer_bytes; /* of each buffer; this and the next three never change */
+    size_t enough;       /* bytes in one that wake the writer */
     cyg_duration flush_interval;
     unsigned nshards;
     uint32_t waiting;      /* enum waiting; atomic */
@@ -81,7 +83,7 @@ static bool asked_for(cyg_linelog *l, uint64_t served) {
 }
 
 static bool has_lines(cyg_linelog *l, enum waiting what) {
-    size_t enough = what == FOR_LINE ? 1 : l->buffer_bytes / 2;
+    size_t enough = what == FOR_LINE ? 1 : l->enough;
     for (unsigned i = 0; i < l->nshards; i++) {
         struct shard *s = &l->shards[i];
         cyg_spin_lock(&s->lock);
@@ -109,22 +111,21 @@ static void count_dropped(cyg_linelog *l, unsigned shard) {
     __atomic_fetch_add(&l->shards[shard].dropped, 1, __ATOMIC_RELAXED);
 }
 
-/* Under the shard's lock. Returns: whether the line was taken; *wake: what of the writer's waits has come true. */
-static bool append(cyg_linelog *l, struct shard *s, const char *line, size_t n, enum waiting *wake) {
+/* Under the shard's lock: the buffer with room for n bytes more; NULL: there is none. */
+static struct buffer *room_for(cyg_linelog *l, struct shard *s, size_t n) {
     struct buffer *b = &s->buffers[s->active];
-    *wake = FOR_LINE;
-    if (n > l->buffer_bytes - b->n) {
-        *wake = FOR_HALF;
-        if (s->buffers[s->active ^ 1].n > 0) return false;
-        s->active ^= 1;
-        b = &s->buffers[s->active];
-    }
-    size_t half = l->buffer_bytes / 2;
-    if (b->n < half && b->n + n >= half) *wake = FOR_HALF;
-    memcpy(b->p + b->n, line, n);
+    if (n <= l->buffer_bytes - b->n) return b;
+    if (s->buffers[s->active ^ 1].n > 0) return NULL;
+    s->active ^= 1;
+    return &s->buffers[s->active];
+}
+
+/* Under the shard's lock: n bytes behind what b holds are a line. Returns what of the writer's waits has come true. */
+static enum waiting commit(cyg_linelog *l, struct buffer *b, size_t n) {
+    bool crossed = b->n < l->enough && b->n + n >= l->enough;
     b->n += n;
     b->lines++;
-    return true;
+    return crossed ? FOR_MUCH : FOR_LINE;
 }
 
 /* Takes the lock of the shard of this P, or of another when that is held: its holder may have lost its CPU. Never waits for
@@ -143,18 +144,46 @@ static struct shard *lock_one(cyg_linelog *l, unsigned first) {
     return NULL;
 }
 
-bool cyg_linelog_write(cyg_linelog *l, const char *line, size_t n) {
+static unsigned own_shard(const cyg_linelog *l) {
     unsigned hint = cyg_proc_hint();
-    unsigned first = hint < l->nshards ? hint : hint % l->nshards;
-    struct shard *s = n > 0 && n <= LINE_MAX_BYTES && n <= l->buffer_bytes ? lock_one(l, first) : NULL;
-    if (!s) return count_dropped(l, first), false;
-    enum waiting wake;
-    bool taken = append(l, s, line, n, &wake);
+    return hint < l->nshards ? hint : hint % l->nshards;
+}
+
+/* Lets the shard go; rings if the writer waits for what has come true. */
+static void leave(cyg_linelog *l, struct shard *s, enum waiting reached) {
     uint32_t waiting = __atomic_load_n(&l->waiting, __ATOMIC_RELAXED);
     cyg_spin_unlock(&s->lock);
-    if (__builtin_expect(waiting != RUNNING && (waiting == FOR_LINE || wake == FOR_HALF), 0)) ring(l);
-    if (!taken) count_dropped(l, first);
-    return taken;
+    if (__builtin_expect(waiting != RUNNING && (waiting == FOR_LINE || reached == FOR_MUCH), 0)) ring(l);
+}
+
+bool cyg_linelog_write(cyg_linelog *l, const char *line, size_t n) {
+    unsigned first = own_shard(l);
+    struct shard *s = n > 0 && n <= LINE_MAX_BYTES && n <= l->buffer_bytes ? lock_one(l, first) : NULL;
+    if (!s) return count_dropped(l, first), false;
+    struct buffer *b = room_for(l, s, n);
+    enum waiting reached = FOR_MUCH;
+    if (b) {
+        memcpy(b->p + b->n, line, n);
+        reached = commit(l, b, n);
+    }
+    leave(l, s, reached);
+    if (!b) count_dropped(l, first);
+    return b != NULL;
+}
+
+char *cyg_linelog_begin(cyg_linelog *l, size_t max, cyg_linelog_room *room) {
+    struct shard *s = max <= l->buffer_bytes ? lock_one(l, own_shard(l)) : NULL;
+    if (!s) return NULL;
+    struct buffer *b = room_for(l, s, max);
+    if (!b) return leave(l, s, FOR_MUCH), NULL;
+    room->shard_ = s;
+    room->buffer_ = b;
+    return b->p + b->n;
+}
+
+void cyg_linelog_end(cyg_linelog *l, cyg_linelog_room *room, size_t n) {
+    struct shard *s = room->shard_;
+    leave(l, s, n > 0 ? commit(l, room->buffer_, n) : FOR_LINE);
 }
 
 /* ---- the writer --------------------------------------------------------------------------------------------------- */
@@ -208,8 +237,8 @@ static void writer(void *arg) {
     uint64_t served = 0;
     bool idle = true, closing;
     do {
-        wait_for(l, idle ? FOR_LINE : FOR_HALF, served);
-        if (idle && !asked_for(l, served)) wait_for(l, FOR_HALF, served); /* the first line: others may follow */
+        wait_for(l, idle ? FOR_LINE : FOR_MUCH, served);
+        if (idle && !asked_for(l, served)) wait_for(l, FOR_MUCH, served); /* the first line: others may follow */
         closing = __atomic_load_n(&l->closing, __ATOMIC_SEQ_CST);
         uint64_t ticket = __atomic_load_n(&l->flush_wanted, __ATOMIC_SEQ_CST);
         cyg_linefile_adopt(&l->file);
@@ -240,6 +269,7 @@ static cyg_linelog *alloc_log(const cyg_linelog_opts *opts) {
     cyg_linelog *l = memset(memory, 0, bytes);
     l->nshards = nshards;
     l->buffer_bytes = opts->buffer_bytes ? opts->buffer_bytes : BUFFER_DEFAULT;
+    l->enough = l->buffer_bytes / 2 < ENOUGH ? l->buffer_bytes / 2 : ENOUGH;
     l->flush_interval = opts->flush_interval ? opts->flush_interval : 100 * CYG_MILLISECOND;
     for (unsigned i = 0; i < 2 * nshards; i++) {
         struct buffer *b = &l->shards[i / 2].buffers[i % 2];

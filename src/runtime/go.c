@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE 64    /* free Gs kept by a P; half of them move to the global list when there are more */
+#define CACHE 512   /* free Gs kept by a P; half of them move to the global list when there are more */
 #define GOIDS 64    /* goroutine numbers taken at once */
 
 uint64_t cygrt_goid(struct p *p) {

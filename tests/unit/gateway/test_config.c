@@ -175,7 +175,7 @@ static void test_defaults_fill_what_is_not_there(void **state) {
     assert_int_equal(u->pool.max_waiters, 1024);
     assert_int_equal(u->pool.idle_timeout, 60 * CYG_SECOND);
     assert_string_equal(c->access_log.path, "stdout");
-    assert_int_equal(c->access_log.buffer_bytes, 256 * 1024);
+    assert_int_equal(c->access_log.buffer_bytes, 1024 * 1024);
     assert_int_equal(c->access_log.flush_interval, 100 * CYG_MILLISECOND);
     assert_false(c->admin.on);
     assert_int_equal(c->drain.timeout, 30 * CYG_SECOND);
