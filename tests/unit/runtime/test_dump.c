@@ -1,0 +1,164 @@
+/* test_dump.c: what a person sees of the goroutines: cyg_dump, and the dump on SIGQUIT.
+ */
+#include "../net/net.h"
+
+#include <sys/mman.h>
+
+static char text[1 << 20];
+static size_t dump(void) {
+    int fd = memfd_create("dump", MFD_CLOEXEC);
+    CHECK_EQ(cyg_dump(fd), 0);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    CHECK(n > 0);
+    text[n] = 0;
+    close(fd);
+    return (size_t)n;
+}
+
+static struct {
+    struct net_pair p;
+    cyg_mutex m;
+    cyg_cond c;
+    int stop, line, woke;
+} at;
+
+static void in_read(void *arg) {
+    char b;
+    (void)arg;
+    cyg_set_name("reader");
+    CHECK_EQ(cyg_read(at.p.a, &b, 1), 1);
+    ADD(at.woke, 1);
+}
+static void in_cond(void *arg) {
+    (void)arg;
+    cyg_mutex_lock(&at.m);
+    while (!at.stop) cyg_cond_wait(&at.c, &at.m);
+    cyg_mutex_unlock(&at.m);
+    ADD(at.woke, 1);
+}
+static void in_sleep(void *arg) {
+    CHECK_EQ(cyg_sleep(CYG_HOUR), CYG_ECANCELED);
+    (void)arg;
+    ADD(at.woke, 1);
+}
+static void not_called(void *arg, int why) { (void)arg, (void)why; }
+
+RT_TEST(test_dump_names_goroutines_states_and_start_sites) {
+    memset(&at, 0, sizeof at);
+    struct net_pair idle;
+    char want[100], b[4];
+    net_unix_pair(&at.p);
+    net_unix_pair(&idle);
+    CHECK_EQ(cyg_write(idle.b, "x", 1), 1);
+    CHECK_EQ(cyg_read(idle.a, b, sizeof b), 1);
+    CHECK_EQ(cyg_conn_on_readable(idle.a, not_called, NULL, 0), 0);
+    cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
+    cyg_ctx_scope s = cyg_ctx_enter(ctx);
+    at.line = __LINE__ + 1;
+    CHECK_EQ(cyg_go_with(&(cyg_go_opts){.name = "dreamer"}, in_sleep, NULL), 0);
+    cyg_ctx_leave(&s);
+    GO(in_read, NULL);
+    GO(in_cond, NULL);
+    WAIT_FOR(LOAD(at.c.nwait) == 1 && rt_stats().timers == 1);
+    net_settle();
+    dump();
+    CHECK(strstr(text, "cygnet: 4 goroutines, 1 idle connections"));
+    CHECK(strstr(text, "\"dreamer\" [sleep, "));
+    snprintf(want, sizeof want, "test_dump.c:%d by goroutine %llu", at.line, (unsigned long long)cyg_goid());
+    CHECK(strstr(text, want));
+    snprintf(want, sizeof want, "] fd %d:", net_fd(at.p.a));
+    const char *reader = strstr(text, "\"reader\" [read, ");
+    CHECK(reader && strstr(reader, want));
+    CHECK(strstr(text, " [cond, "));
+    CHECK(strstr(text, "\"cyg_call\" [running]"));
+    cyg_ctx_cancel(ctx, 0);
+    cyg_mutex_lock(&at.m);
+    at.stop = 1;
+    cyg_cond_broadcast(&at.c);
+    cyg_mutex_unlock(&at.m);
+    CHECK_EQ(cyg_write(at.p.b, "x", 1), 1);
+    WAIT_FOR(LOAD(at.woke) == 3);
+    CHECK(cyg_conn_cancel_readable(idle.a));
+    net_close_pair(&at.p);
+    net_close_pair(&idle);
+}
+
+static void busy(void *arg) {
+    cyg_mutex *m = arg;
+    while (!LOAD(at.stop)) {
+        cyg_mutex_lock(m);
+        cyg_yield();
+        cyg_mutex_unlock(m);
+        if (cyg_now() % 3 == 0) CHECK_EQ(cyg_sleep(50 * CYG_MICROSECOND), 0);
+    }
+    ADD(at.woke, 1);
+}
+/* They come, go and change their minds while they are described. */
+RT_TEST(test_dump_while_all_run) {
+    memset(&at, 0, sizeof at);
+    for (int i = 0; i < 20; i++) GO(busy, &at.m);
+    for (int i = 0; i < 20; i++) {
+        CHECK(dump() > 100);
+        cyg_yield();
+    }
+    STORE(at.stop, 1);
+    WAIT_FOR(LOAD(at.woke) == 20);
+}
+
+static void test_dump_tells_that_it_could_not_write(void **state) {
+    (void)state;
+    CHECK_EQ(cyg_runtime_start(&(cyg_runtime_opts){.maxprocs = 1}), 0);
+    assert_int_equal(cyg_dump(-1), -EBADF);
+    CHECK_EQ(cyg_runtime_stop(), 0);
+}
+
+/* ---- SIGQUIT ---------------------------------------------------------------------------------------------------------------- */
+
+static int quit_main(int argc, char **argv) {
+    (void)argc, (void)argv;
+    if (cyg_go_with(&(cyg_go_opts){.name = "sleeping-beauty"}, in_sleep, NULL) != 0) return 90;
+    WAIT_FOR(rt_stats().timers == 1);
+    for (int i = 0; i < 2; i++) {
+        int fds[2], seen = 0; /* standard error, to see when the dump is there */
+        char buf[8192];
+        int old = dup(2);
+        if (pipe2(fds, O_NONBLOCK) != 0 || dup2(fds[1], 2) < 0) return 91;
+        kill(getpid(), SIGQUIT);
+        cyg_time end = cyg_now() + RT_DEADLINE;
+        for (size_t n = 0; !seen && cyg_now() < end;) {
+            ssize_t r = read(fds[0], buf + n, sizeof buf - 1 - n);
+            if (r > 0) {
+                n += (size_t)r;
+                buf[n] = 0;
+                seen = strstr(buf, "sleeping-beauty") && strstr(buf, "test_dump.c:") && strstr(buf, "\"main\"");
+            }
+            if (i) cyg_yield(); /* and, the first time, with its only P busy */
+        }
+        dup2(old, 2);
+        close(old);
+        if (!seen) return 92;
+    }
+    return 7; /* it goes on */
+}
+static int quit_child(int argc, char **argv) { return cyg_main(quit_main, argc, argv); }
+static void test_sigquit_dumps_and_goes_on(void **state) {
+    (void)state;
+    static struct rt_result r;
+    static const char *const procs[] = {"CYGNET_MAXPROCS=1", "CYGNET_MAXPROCS=2", "CYGNET_MAXPROCS=4"};
+    for (int i = 0; i < 3; i++) {
+        rt_spawn("quit", NULL, procs[i], &r);
+        CHECK_EXIT(&r, 7);
+    }
+}
+
+int main(int argc, char **argv) {
+    static const struct rt_child kids[] = {{"quit", quit_child}, {NULL, NULL}};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dump_names_goroutines_states_and_start_sites),
+        cmocka_unit_test(test_dump_while_all_run),
+        cmocka_unit_test(test_dump_tells_that_it_could_not_write),
+        cmocka_unit_test(test_sigquit_dumps_and_goes_on),
+    };
+    int code = rt_child_main(argc, argv, kids);
+    return code >= 0 ? code : cmocka_run_group_tests(tests, NULL, NULL);
+}
