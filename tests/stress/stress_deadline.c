@@ -85,7 +85,8 @@ static void client(void *arg) {
             if (n > 0) at += (size_t)n;
             CHECK(n > 0 || n == CYG_ETIMEDOUT);
             CHECK(cyg_now() < end);
-            if (n == CYG_ETIMEDOUT) CHECK_EQ(cyg_set_read_deadline(p->p.a, rnd(&s, 2) ? 0 : cyg_now() + CYG_MILLISECOND), 0);
+            if (n == CYG_ETIMEDOUT)
+                CHECK_EQ(cyg_set_read_deadline(p->p.a, rnd(&s, 2) ? 0 : cyg_now() + CYG_MILLISECOND), 0);
         }
         CHECK_EQ(a, ~q);
     }

@@ -63,25 +63,25 @@ __attribute__((noreturn, format(printf, 3, 4))) static inline void rt_fail(const
     abort();
 }
 
-#define CHECK(cond)                                                                                                     \
-    do {                                                                                                                \
-        if (!(cond)) rt_fail(__FILE__, __LINE__, "does not hold: %s", #cond);                                           \
+#define CHECK(cond)                                                           \
+    do {                                                                      \
+        if (!(cond)) rt_fail(__FILE__, __LINE__, "does not hold: %s", #cond); \
     } while (0)
 
-#define CHECK_EQ(a, b)                                                                                                  \
-    do {                                                                                                                \
-        long long a_ = (long long)(a), b_ = (long long)(b);                                                             \
-        if (a_ != b_) rt_fail(__FILE__, __LINE__, "%s is %lld, not %s (%lld)", #a, a_, #b, b_);                         \
+#define CHECK_EQ(a, b)                                                                          \
+    do {                                                                                        \
+        long long a_ = (long long)(a), b_ = (long long)(b);                                     \
+        if (a_ != b_) rt_fail(__FILE__, __LINE__, "%s is %lld, not %s (%lld)", #a, a_, #b, b_); \
     } while (0)
 
 /* Lets others run until cond holds; fails at the deadline. From a goroutine or a thread. */
-#define WAIT_FOR(cond)                                                                                                  \
-    do {                                                                                                                \
-        cyg_time end_ = cyg_now() + RT_DEADLINE;                                                                        \
-        while (!(cond)) {                                                                                               \
-            if (cyg_now() > end_) rt_fail(__FILE__, __LINE__, "never came true: %s", #cond);                            \
-            rt_breathe();                                                                                               \
-        }                                                                                                               \
+#define WAIT_FOR(cond)                                                                       \
+    do {                                                                                     \
+        cyg_time end_ = cyg_now() + RT_DEADLINE;                                             \
+        while (!(cond)) {                                                                    \
+            if (cyg_now() > end_) rt_fail(__FILE__, __LINE__, "never came true: %s", #cond); \
+            rt_breathe();                                                                    \
+        }                                                                                    \
     } while (0)
 
 static inline void rt_breathe(void) {
@@ -163,9 +163,9 @@ static inline void rt_each(const cyg_runtime_opts *opts, void (*body)(void)) {
 
 #define RT_EACH(body) ((void)state, rt_each(NULL, body))
 /* A cmocka test that runs a body of the same name with _ behind it. */
-#define RT_TEST(name)                                                                                                   \
-    static void name##_(void);                                                                                          \
-    static void name(void **state) { RT_EACH(name##_); }                                                                \
+#define RT_TEST(name)                                    \
+    static void name##_(void);                           \
+    static void name(void **state) { RT_EACH(name##_); } \
     static void name##_(void)
 
 /* ---- children: this program again, doing one thing that ends it ---------------------------------------------------- */
@@ -220,19 +220,19 @@ static inline void rt_spawn(const char *name, const char *arg, const char *env, 
     CHECK_EQ(waitpid(pid, &r->status, 0), pid);
 }
 
-#define CHECK_EXIT(r, code)                                                                                             \
-    do {                                                                                                                \
-        if (!WIFEXITED((r)->status) || WEXITSTATUS((r)->status) != (code))                                              \
-            rt_fail(__FILE__, __LINE__, "status %#x, not exit code %d: %s", (unsigned)(r)->status, (code), (r)->err);   \
+#define CHECK_EXIT(r, code)                                                                                           \
+    do {                                                                                                              \
+        if (!WIFEXITED((r)->status) || WEXITSTATUS((r)->status) != (code))                                            \
+            rt_fail(__FILE__, __LINE__, "status %#x, not exit code %d: %s", (unsigned)(r)->status, (code), (r)->err); \
     } while (0)
-#define CHECK_SIGNAL(r, sig)                                                                                            \
-    do {                                                                                                                \
-        if (!WIFSIGNALED((r)->status) || WTERMSIG((r)->status) != (sig))                                                \
-            rt_fail(__FILE__, __LINE__, "status %#x, not signal %d: %s", (unsigned)(r)->status, (sig), (r)->err);       \
+#define CHECK_SIGNAL(r, sig)                                                                                      \
+    do {                                                                                                          \
+        if (!WIFSIGNALED((r)->status) || WTERMSIG((r)->status) != (sig))                                          \
+            rt_fail(__FILE__, __LINE__, "status %#x, not signal %d: %s", (unsigned)(r)->status, (sig), (r)->err); \
     } while (0)
-#define CHECK_SAYS(r, text)                                                                                             \
-    do {                                                                                                                \
-        if (!strstr((r)->err, (text))) rt_fail(__FILE__, __LINE__, "\"%s\" is not in: %s", (text), (r)->err);           \
+#define CHECK_SAYS(r, text)                                                                                   \
+    do {                                                                                                      \
+        if (!strstr((r)->err, (text))) rt_fail(__FILE__, __LINE__, "\"%s\" is not in: %s", (text), (r)->err); \
     } while (0)
 
 /* First thing in main: if this is a child, does its thing and returns its exit code; else -1. */
@@ -243,12 +243,12 @@ static inline int rt_child_main(int argc, char **argv, const struct rt_child *ki
     return 126;
 }
 
-#define RT_MAIN(tests, kids)                                                                                            \
-    int main(int argc, char **argv) {                                                                                   \
-        int code = rt_child_main(argc, argv, kids);                                                                     \
-        if (code >= 0) return code;                                                                                     \
-        signal(SIGPIPE, SIG_IGN);                                                                                       \
-        return cmocka_run_group_tests(tests, NULL, NULL);                                                               \
+#define RT_MAIN(tests, kids)                              \
+    int main(int argc, char **argv) {                     \
+        int code = rt_child_main(argc, argv, kids);       \
+        if (code >= 0) return code;                       \
+        signal(SIGPIPE, SIG_IGN);                         \
+        return cmocka_run_group_tests(tests, NULL, NULL); \
     }
 
 #endif

@@ -94,10 +94,14 @@ static void test_equality(void **state) {
         const char *network, *x, *y;
         bool eq;
     } pairs[] = {
-        {"tcp", "1.2.3.4:5", "1.2.3.4:5", true}, {"tcp", "1.2.3.4:5", "1.2.3.4:6", false},
-        {"tcp", "1.2.3.4:5", "1.2.3.5:5", false}, {"tcp", "[::1]:5", "[::1]:5", true},
-        {"tcp", "[fe80::1%1]:5", "[fe80::1%2]:5", false}, {"tcp", "[::]:5", "0.0.0.0:5", false},
-        {"unix", "@a", "@a", true}, {"unix", "@a", "a", false},
+        {"tcp", "1.2.3.4:5", "1.2.3.4:5", true},
+        {"tcp", "1.2.3.4:5", "1.2.3.4:6", false},
+        {"tcp", "1.2.3.4:5", "1.2.3.5:5", false},
+        {"tcp", "[::1]:5", "[::1]:5", true},
+        {"tcp", "[fe80::1%1]:5", "[fe80::1%2]:5", false},
+        {"tcp", "[::]:5", "0.0.0.0:5", false},
+        {"unix", "@a", "@a", true},
+        {"unix", "@a", "a", false},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         assert_int_equal(cyg_addr_parse(pairs[i].network, pairs[i].x, &a), 0);

@@ -33,8 +33,8 @@ static int overflow_child(int argc, char **argv) { return cyg_main(overflow_main
 
 static void test_overflow_is_told_and_fatal(void **state) {
     (void)state;
-    static const char *const sizes[][2] = {{"0", "its 256 KiB"}, {"16384", "its 16 KiB"}, {"40000", "its 64 KiB"},
-                                           {"4194304", "its 4096 KiB"}};
+    static const char *const sizes[][2] = {
+        {"0", "its 256 KiB"}, {"16384", "its 16 KiB"}, {"40000", "its 64 KiB"}, {"4194304", "its 4096 KiB"}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int fallback = 0; fallback < 2; fallback++) {
             rt_spawn("overflow", sizes[i][0], fallback ? "CYGNET_DEBUG=noguard" : NULL, &res);
@@ -248,7 +248,8 @@ RT_TEST(test_unwinding_ends_at_the_goroutines_entry) {
 
 /* More live values than there are preserved registers, whole numbers and floating-point, over a switch. */
 __attribute__((noinline)) static uint64_t keep_many(uint64_t seed) {
-    uint64_t a = seed * 3, b = seed * 5, c = seed * 7, d = seed * 11, e = seed * 13, f = seed * 17, g = seed * 19, h = seed * 23;
+    uint64_t a = seed * 3, b = seed * 5, c = seed * 7, d = seed * 11, e = seed * 13, f = seed * 17, g = seed * 19,
+             h = seed * 23;
     uint64_t i = seed * 29, j = seed * 31, k = seed * 37, l = seed * 41;
     double p = (double)seed, q = p * 2, r = p * 3, s = p * 4, t = p * 5, u = p * 6, v = p * 7, w = p * 8, x = p * 9;
     __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
@@ -275,13 +276,15 @@ RT_TEST(test_preserved_registers_survive_switches) {
 #if defined(__x86_64__)
 /* Sets each preserved register to seed, seed + 1, ..., calls fn, and stores what they hold then: no compiler in between. */
 void registers_over_call(uint64_t seed, void (*fn)(void), uint64_t out[6]);
-__asm__(".text\n.type registers_over_call, @function\nregisters_over_call:\n"
-        "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\npush %rdx\n"
-        "mov %rdi, %rbx\nlea 1(%rdi), %rbp\nlea 2(%rdi), %r12\nlea 3(%rdi), %r13\nlea 4(%rdi), %r14\nlea 5(%rdi), %r15\n"
-        "call *%rsi\npop %rdx\n"
-        "mov %rbx, (%rdx)\nmov %rbp, 8(%rdx)\nmov %r12, 16(%rdx)\nmov %r13, 24(%rdx)\nmov %r14, 32(%rdx)\nmov %r15, 40(%rdx)\n"
-        "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n"
-        ".size registers_over_call, . - registers_over_call\n");
+__asm__(
+    ".text\n.type registers_over_call, @function\nregisters_over_call:\n"
+    "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\npush %rdx\n"
+    "mov %rdi, %rbx\nlea 1(%rdi), %rbp\nlea 2(%rdi), %r12\nlea 3(%rdi), %r13\nlea 4(%rdi), %r14\nlea 5(%rdi), %r15\n"
+    "call *%rsi\npop %rdx\n"
+    "mov %rbx, (%rdx)\nmov %rbp, 8(%rdx)\nmov %r12, 16(%rdx)\nmov %r13, 24(%rdx)\nmov %r14, 32(%rdx)\nmov %r15, "
+    "40(%rdx)\n"
+    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n"
+    ".size registers_over_call, . - registers_over_call\n");
 static int registers_by_name(uint64_t seed) {
     uint64_t out[6];
     registers_over_call(seed, cyg_yield, out);
