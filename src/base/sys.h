@@ -4,7 +4,6 @@
 #ifndef CYG_BASE_SYS_H
 #define CYG_BASE_SYS_H
 
-#include <errno.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -47,11 +46,15 @@ static inline long cyg_syscall6(long n, long a, long b, long c, long d, long e, 
 #define CYG_SYS_LIBC 1
 #endif
 
+#ifdef CYG_SYS_LIBC
+int *cyg_errno_location(void); /* runtime.h: errno of the thread this runs on, whatever the compiler has kept */
+#endif
+
 /* As recv(2) and send(2), but a negative result is -errno. */
 static inline ssize_t cyg_sys_recv(int fd, void *p, size_t n, int flags) {
 #ifdef CYG_SYS_LIBC
     ssize_t r = recv(fd, p, n, flags);
-    return r < 0 ? -errno : r;
+    return r < 0 ? -*cyg_errno_location() : r;
 #else
     return cyg_syscall6(SYS_recvfrom, fd, (long)p, (long)n, flags, 0, 0);
 #endif
@@ -60,7 +63,7 @@ static inline ssize_t cyg_sys_recv(int fd, void *p, size_t n, int flags) {
 static inline ssize_t cyg_sys_send(int fd, const void *p, size_t n, int flags) {
 #ifdef CYG_SYS_LIBC
     ssize_t r = send(fd, p, n, flags);
-    return r < 0 ? -errno : r;
+    return r < 0 ? -*cyg_errno_location() : r;
 #else
     return cyg_syscall6(SYS_sendto, fd, (long)p, (long)n, flags, 0, 0);
 #endif

@@ -27,6 +27,7 @@ struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err) {
     if (!g) return cygrt_stack_new(cls, err);
     p->gfree = (struct g *)g->task.next;
     p->ngfree--;
+    p->ndirty -= g->used;
     return g;
 }
 
@@ -39,11 +40,13 @@ void cygrt_g_put(struct p *p, struct g *g) {
     }
     g->task.next = (struct cygrt_task *)p->gfree;
     p->gfree = g;
+    p->ndirty++;
     if (++p->ngfree <= CACHE) return;
     while (p->ngfree > CACHE / 2) {
         struct g *x = p->gfree;
         p->gfree = (struct g *)x->task.next;
         p->ngfree--;
+        p->ndirty -= x->used;
         cygrt_stack_free(x);
     }
 }

@@ -250,41 +250,43 @@ static void set_idle(struct p *p, bool idle) {
 /* About to sleep: free stacks that ran deep give back what they hold; a few at a time, and not often. */
 static void trim_some(struct p *p) {
     cyg_time now = cygrt_p_now(p);
-    if (now < p->trim_due) return;
+    if (p->ndirty == 0 || now < p->trim_due) return;
     p->trim_due = now + TRIM_EVERY;
     int n = 0;
-    for (struct g *g = p->gfree; g && n < TRIM_BATCH; g = (struct g *)g->task.next) {
+    for (struct g *g = p->gfree; g && p->ndirty && n < TRIM_BATCH; g = (struct g *)g->task.next) {
         if (!g->used) continue;
         g->used = false;
+        p->ndirty--;
         cygrt_stack_trim(g);
         n++;
     }
 }
 
-/* Sleeps in the poller until an event, a timer of p or a wake-up. */
+/* Sleeps in the poller until an event, a timer of p or a wake-up; no longer than stacks wait to be trimmed. */
 static void sleep_in_poller(struct m *m, struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     trim_some(p);
-    cyg_time until = atomic_load_explicit(&p->timer_min, memory_order_relaxed);
-    if (s->nprocs == 1) { /* nobody to miss, but foreign threads: they look at p->sleep */
-        atomic_store(&p->sleep_until, until);
-        atomic_store(&p->sleep, P_ASLEEP);
+    cyg_time timer = atomic_load_explicit(&p->timer_min, memory_order_relaxed);
+    cyg_time until = p->ndirty && p->trim_due < timer ? p->trim_due : timer;
+    bool alone = s->nprocs == 1; /* nobody to miss, but foreign threads: they look at p->sleep */
+    atomic_store(&p->sleep_until, until);
+    atomic_store(&p->sleep, P_ASLEEP);
+    if (alone) {
         atomic_fetch_or(&s->idle_mask[0], 1);
-        if (atomic_load(&s->glen) || atomic_load(&p->timer_min) != until || atomic_load(&s->state) != S_RUNNING) until = 0;
-        CYGRT_COUNT(p->n_park);
-        cygrt_poll(p, p, until);
+    } else {
+        set_idle(p, true);
+        stop_spinning(m);
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    bool work = alone ? atomic_load(&s->glen) != 0 : any_work(p);
+    if (work || atomic_load(&p->timer_min) != timer || atomic_load(&s->state) != S_RUNNING) until = 0;
+    CYGRT_COUNT(p->n_park);
+    cygrt_poll(p, p, until);
+    if (alone) {
         atomic_store_explicit(&p->sleep, P_AWAKE, memory_order_relaxed);
         atomic_store_explicit(&s->idle_mask[0], 0, memory_order_relaxed);
         return;
     }
-    atomic_store(&p->sleep_until, until);
-    atomic_store(&p->sleep, P_ASLEEP);
-    set_idle(p, true);
-    stop_spinning(m);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (any_work(p) || atomic_load(&p->timer_min) != until || atomic_load(&s->state) != S_RUNNING) until = 0;
-    CYGRT_COUNT(p->n_park);
-    cygrt_poll(p, p, until);
     int was = atomic_exchange(&p->sleep, P_AWAKE);
     set_idle(p, false);
     if (was == P_NOTIFIED) start_spinning(m); /* somebody has more than it can do */

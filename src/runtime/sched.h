@@ -137,6 +137,7 @@ struct p {
     uint32_t rnd;
     struct g *gfree;                        /* free Gs with default stacks */
     unsigned ngfree;
+    unsigned ndirty;                        /* of these, how many have run since cygrt_stack_trim looked */
     cyg_time trim_due;
     uint64_t next_goid, end_goid;           /* block of goroutine numbers */
     struct m *m;                            /* who runs it; guarded by sched.lock when changed from outside */

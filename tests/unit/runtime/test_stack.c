@@ -49,7 +49,7 @@ static void test_overflow_is_told_and_fatal(void **state) {
 /* A crash that is no overflow is not called one. */
 static int crash_main(int argc, char **argv) {
     (void)argc, (void)argv;
-    int *volatile nowhere = (int *)(uintptr_t)getpid();
+    int *volatile nowhere = (int *)((uintptr_t)getpid() * sizeof(int));
     *nowhere = 1;
     return 0;
 }
