@@ -24,6 +24,13 @@ CYGNET = os.path.join(BUILD, "cygnet")
 DEADLINE = float(os.environ.get("CYGNET_TEST_DEADLINE", "20"))
 
 
+def sanitized():
+    """Whether the binary brings a sanitizer's allocator: then memory says nothing about the gateway."""
+    with open(CYGNET, "rb") as f:
+        text = f.read()
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
 def wait_until(condition, what, deadline=DEADLINE):
     """Calls condition until it returns something true, and returns that."""
     end = time.monotonic() + deadline
