@@ -33,12 +33,12 @@ typedef void cyg_http_handler(cyg_http_req *req, cyg_http_res *res, void *arg);
 /* ---- server ----------------------------------------------------------------------------------------------------- */
 
 typedef struct cyg_http_server_opts {
-    size_t max_head_bytes;      /* start line and fields; 0: 65536; 1024 to 1 MiB. Beyond: 431 */
-    size_t max_target_bytes;    /* request target; 0: 8192. Beyond: 414 */
-    unsigned max_fields;        /* header fields; 0: 100; at most 256. Beyond: 431 */
-    int64_t max_body_bytes;     /* 0: no limit. Beyond: 413 */
-    size_t max_conns;           /* connections at once; 0: no limit. Beyond: accepting waits */
-    cyg_duration head_timeout;  /* from the first byte of a request to the end of its head; 0: 10 s. Beyond: 408 and close */
+    size_t max_head_bytes;   /* start line and fields; 0: 65536; 1024 to 1 MiB. Beyond: 431 */
+    size_t max_target_bytes; /* request target; 0: 8192. Beyond: 414 */
+    unsigned max_fields;     /* header fields; 0: 100; at most 256. Beyond: 431 */
+    int64_t max_body_bytes;  /* 0: no limit. Beyond: 413 */
+    size_t max_conns;        /* connections at once; 0: no limit. Beyond: accepting waits */
+    cyg_duration head_timeout; /* from the first byte of a request to the end of its head; 0: 10 s. Beyond: 408 and close */
     cyg_duration idle_timeout;  /* between requests; 0: 75 s. Beyond: close */
     cyg_duration body_timeout;  /* without a byte of the request's body; 0: 30 s. Beyond: 408 and close */
     cyg_duration write_timeout; /* without the client taking a byte; 0: 30 s. Beyond: reset */
@@ -53,7 +53,8 @@ typedef struct cyg_http_server_opts {
 
 /* Makes a server that answers with handler(req, res, arg). Owns: opts is read during the call (NULL: defaults); *out is the
  * caller's to release. Blocks: never. Returns: 0, CYG_EINVAL for an option out of bounds (named in the detail). */
-CYG_API int cyg_http_server_new(cyg_http_handler *handler, void *arg, const cyg_http_server_opts *opts, cyg_http_server **out);
+CYG_API int cyg_http_server_new(cyg_http_handler *handler, void *arg, const cyg_http_server_opts *opts,
+                                cyg_http_server **out);
 
 /* Accepts and serves until the listener is closed or the server shut down; several listeners may be served at once.
  * Blocks: parks. From: goroutine. Owns: borrows l, which a shutdown closes for accepting. Returns: CYG_ECLOSED after
@@ -78,22 +79,23 @@ typedef struct cyg_http_server_stats {
 CYG_API void cyg_http_server_get_stats(const cyg_http_server *s, cyg_http_server_stats *out);
 
 /* cyg_listen + server + serve in one call, for small programs. As cyg_http_server_serve, or the error of cyg_listen. */
-CYG_API int cyg_http_listen_and_serve(const char *address, cyg_http_handler *handler, void *arg, const cyg_http_server_opts *opts);
+CYG_API int cyg_http_listen_and_serve(const char *address, cyg_http_handler *handler, void *arg,
+                                      const cyg_http_server_opts *opts);
 
 /* ---- the request: all slices live until the handler returns; every call here is the handler's goroutine's --------- */
 
 CYG_API cyg_str cyg_http_req_method(const cyg_http_req *req);
 CYG_API cyg_str cyg_http_req_target(const cyg_http_req *req); /* as it came: "/a%20b?x=1" */
-CYG_API cyg_str cyg_http_req_path(const cyg_http_req *req);   /* the target up to '?', not decoded; "*" or an authority too */
-CYG_API cyg_str cyg_http_req_query(const cyg_http_req *req);  /* behind '?', or empty */
-CYG_API cyg_str cyg_http_req_host(const cyg_http_req *req);   /* from the target or Host, with port if given; may be empty */
-CYG_API int cyg_http_req_version(const cyg_http_req *req);    /* 10 or 11 */
+CYG_API cyg_str cyg_http_req_path(const cyg_http_req *req); /* the target up to '?', not decoded; "*" or an authority too */
+CYG_API cyg_str cyg_http_req_query(const cyg_http_req *req); /* behind '?', or empty */
+CYG_API cyg_str cyg_http_req_host(const cyg_http_req *req); /* from the target or Host, with port if given; may be empty */
+CYG_API int cyg_http_req_version(const cyg_http_req *req); /* 10 or 11 */
 CYG_API const cyg_http_field *cyg_http_req_fields(const cyg_http_req *req, size_t *n);
 CYG_API cyg_str cyg_http_req_field(const cyg_http_req *req, const char *name); /* first of that name, any case, or empty */
 CYG_API int64_t cyg_http_req_content_length(const cyg_http_req *req); /* 0: no body; CYG_HTTP_BODY_CHUNKED: not known */
 CYG_API const cyg_addr *cyg_http_req_peer(const cyg_http_req *req);
-CYG_API cyg_conn *cyg_http_req_conn(const cyg_http_req *req); /* borrowed */
-CYG_API cyg_time cyg_http_req_start(const cyg_http_req *req); /* when its first byte was seen */
+CYG_API cyg_conn *cyg_http_req_conn(const cyg_http_req *req);      /* borrowed */
+CYG_API cyg_time cyg_http_req_start(const cyg_http_req *req);      /* when its first byte was seen */
 CYG_API uint64_t cyg_http_req_body_bytes(const cyg_http_req *req); /* body bytes read so far, after chunk decoding */
 
 /* A "{name}" of the mux pattern that matched, or empty. */
@@ -166,8 +168,8 @@ typedef struct cyg_http_pool cyg_http_pool;
 typedef struct cyg_http_client_conn cyg_http_client_conn; /* one of its connections, used by one goroutine at a time */
 
 typedef struct cyg_http_pool_opts {
-    size_t max_conns;             /* open at once, idle included; 0: 1024. At the limit callers wait, first come first served */
-    size_t max_idle;              /* idle at once; 0: max_conns */
+    size_t max_conns; /* open at once, idle included; 0: 1024. At the limit callers wait, first come first served */
+    size_t max_idle;  /* idle at once; 0: max_conns */
     cyg_duration idle_timeout;    /* an idle connection is closed after; 0: 60 s */
     cyg_duration max_life;        /* no reuse after; 0: no limit */
     cyg_duration connect_timeout; /* 0: 5 s */
@@ -191,11 +193,11 @@ CYG_API void cyg_http_pool_put(cyg_http_client_conn *cc);
 CYG_API void cyg_http_pool_close(cyg_http_pool *pool);
 
 typedef struct cyg_http_pool_stats {
-    uint64_t open, idle, waiters;              /* now */
+    uint64_t open, idle, waiters; /* now */
     uint64_t dials_total, dial_errors_total;
-    uint64_t reuses_total;                     /* gets that found an idle connection */
-    uint64_t stale_total;                      /* idle connections the peer ended before reuse */
-    uint64_t closed_idle_total;                /* closed by idle_timeout or max_idle */
+    uint64_t reuses_total;      /* gets that found an idle connection */
+    uint64_t stale_total;       /* idle connections the peer ended before reuse */
+    uint64_t closed_idle_total; /* closed by idle_timeout or max_idle */
     uint64_t waits_total, wait_timeouts_total, wait_refused_total;
     uint64_t reserve[8];
 } cyg_http_pool_stats;
@@ -207,15 +209,15 @@ typedef struct cyg_http_call {
     cyg_str method, target;
     const cyg_http_field *fields;
     size_t nfields;
-    int64_t content_length;  /* 0: none; CYG_HTTP_BODY_CHUNKED */
-    const void *body;        /* the first body bytes, which leave with the head in one write; may be NULL */
+    int64_t content_length; /* 0: none; CYG_HTTP_BODY_CHUNKED */
+    const void *body;       /* the first body bytes, which leave with the head in one write; may be NULL */
     size_t body_bytes;
 } cyg_http_call;
 
 /* An answer's head; slices live until the connection is given back or the next answer is read. */
 typedef struct cyg_http_answer {
-    int status;             /* 100 to 999 */
-    int version;            /* 10 or 11 */
+    int status;  /* 100 to 999 */
+    int version; /* 10 or 11 */
     const cyg_http_field *fields;
     size_t nfields;
     int64_t content_length; /* 0: none; CYG_HTTP_BODY_CHUNKED: chunked or until close */
@@ -243,25 +245,25 @@ CYG_API cyg_conn *cyg_http_client_conn_stream(cyg_http_client_conn *cc);
 
 /* How a forwarded request ended; the words of cyg_http_forward_reason stand in logs, metrics and response headers. */
 typedef enum cyg_http_forward_status {
-    CYG_FORWARD_OK = 0,            /* "via_upstream": the upstream's answer went to the client */
-    CYG_FORWARD_CONNECT_FAILURE,   /* "upstream_connect_failure": nothing sent */
-    CYG_FORWARD_OVERFLOW,          /* "upstream_overflow": the pool's limits */
-    CYG_FORWARD_RESET,             /* "upstream_reset": the connection broke before the answer */
-    CYG_FORWARD_PROTOCOL_ERROR,    /* "upstream_protocol_error": not HTTP, or bad framing, before the answer began */
-    CYG_FORWARD_TIMEOUT,           /* "upstream_timeout": no answer within the deadline */
-    CYG_FORWARD_ANSWER_CUT,        /* "upstream_answer_cut": broke after the answer had begun; the client was reset */
-    CYG_FORWARD_CLIENT_GONE,       /* "client_disconnected" */
-    CYG_FORWARD_CLIENT_BODY,       /* "client_body_error": bad chunk, timeout or limit in the request's body */
-    CYG_FORWARD_NOT_ALLOWED,       /* "upgrade_not_supported", CONNECT and other things a gateway does not pass on */
+    CYG_FORWARD_OK = 0,          /* "via_upstream": the upstream's answer went to the client */
+    CYG_FORWARD_CONNECT_FAILURE, /* "upstream_connect_failure": nothing sent */
+    CYG_FORWARD_OVERFLOW,        /* "upstream_overflow": the pool's limits */
+    CYG_FORWARD_RESET,           /* "upstream_reset": the connection broke before the answer */
+    CYG_FORWARD_PROTOCOL_ERROR,  /* "upstream_protocol_error": not HTTP, or bad framing, before the answer began */
+    CYG_FORWARD_TIMEOUT,         /* "upstream_timeout": no answer within the deadline */
+    CYG_FORWARD_ANSWER_CUT,      /* "upstream_answer_cut": broke after the answer had begun; the client was reset */
+    CYG_FORWARD_CLIENT_GONE,     /* "client_disconnected" */
+    CYG_FORWARD_CLIENT_BODY,     /* "client_body_error": bad chunk, timeout or limit in the request's body */
+    CYG_FORWARD_NOT_ALLOWED,     /* "upgrade_not_supported", CONNECT and other things a gateway does not pass on */
     CYG_FORWARD_STATUSES
 } cyg_http_forward_status;
 CYG_API const char *cyg_http_forward_reason(cyg_http_forward_status s);
 
 typedef struct cyg_http_forward_opts {
-    cyg_time deadline;        /* for the whole exchange; 0: none */
-    cyg_str request_id;       /* X-Request-Id to send; empty: pass the client's on */
-    cyg_str via;              /* our name in Via; empty: "cygnet" */
-    bool keep_forwarded;      /* the client is trusted: append to its X-Forwarded-*, instead of replacing them */
+    cyg_time deadline;   /* for the whole exchange; 0: none */
+    cyg_str request_id;  /* X-Request-Id to send; empty: pass the client's on */
+    cyg_str via;         /* our name in Via; empty: "cygnet" */
+    bool keep_forwarded; /* the client is trusted: append to its X-Forwarded-*, instead of replacing them */
     const cyg_http_field *add_response; /* fields for the client's answer */
     size_t nadd_response;
     uint64_t reserve[4];
@@ -269,11 +271,11 @@ typedef struct cyg_http_forward_opts {
 
 typedef struct cyg_http_forward_result {
     cyg_http_forward_status status;
-    int err;                 /* the cyg_err behind it; 0 if OK */
-    int upstream_status;     /* 0: no answer came */
-    bool answered;           /* the client's answer has begun: nothing else can be sent */
-    bool reused;             /* the upstream connection had served before */
-    bool retried;            /* a stale reused connection was replaced by a new one */
+    int err;                              /* the cyg_err behind it; 0 if OK */
+    int upstream_status;                  /* 0: no answer came */
+    bool answered;                        /* the client's answer has begun: nothing else can be sent */
+    bool reused;                          /* the upstream connection had served before */
+    bool retried;                         /* a stale reused connection was replaced by a new one */
     cyg_time connected, first_byte, done; /* 0: not reached; cached clock */
 } cyg_http_forward_result;
 
@@ -282,8 +284,8 @@ typedef struct cyg_http_forward_result {
  * A request that found its reused connection dead before any byte of an answer is sent again once, on a new one, if it is
  * idempotent and its body has not begun to be read. Unless the result says answered, the caller answers the client.
  * Blocks: parks. From: the handler's goroutine. Returns: 0 if OK, else r->err. Source: RFC 9110 section 7.6, RFC 9112. */
-CYG_API int cyg_http_forward(cyg_http_req *req, cyg_http_res *res, cyg_http_pool *pool, const cyg_http_forward_opts *opts,
-                             cyg_http_forward_result *r);
+CYG_API int cyg_http_forward(cyg_http_req *req, cyg_http_res *res, cyg_http_pool *pool,
+                             const cyg_http_forward_opts *opts, cyg_http_forward_result *r);
 
 CYG_END_DECLS
 #endif

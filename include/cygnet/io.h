@@ -60,7 +60,9 @@ CYG_API ssize_t cyg_writev(cyg_stream *s, const struct iovec *iov, int n);
 static inline int cyg_close(cyg_stream *s) { return s->ops->close ? s->ops->close(s) : (int)CYG_ENOTSUP; }
 
 /* Ends our direction: the peer reads end of stream after what was written. Blocks: never. Returns: 0, CYG_ENOTSUP, -errno. */
-static inline int cyg_close_write(cyg_stream *s) { return s->ops->close_write ? s->ops->close_write(s) : (int)CYG_ENOTSUP; }
+static inline int cyg_close_write(cyg_stream *s) {
+    return s->ops->close_write ? s->ops->close_write(s) : (int)CYG_ENOTSUP;
+}
 
 #define CYG_DEADLINE_READ 1
 #define CYG_DEADLINE_WRITE 2
@@ -82,9 +84,9 @@ static inline int cyg_set_write_deadline(cyg_stream *s, cyg_time t) {
 CYG_API ssize_t cyg_read_full(cyg_stream *s, void *p, size_t n);
 
 typedef struct cyg_copy_result {
-    int64_t bytes;     /* moved in all, also when an error ended the copy */
-    int64_t copied;    /* of these, through a buffer in user space */
-    const char *path;  /* how the last bytes went: "copy", or the operation of a stream that did it itself */
+    int64_t bytes;    /* moved in all, also when an error ended the copy */
+    int64_t copied;   /* of these, through a buffer in user space */
+    const char *path; /* how the last bytes went: "copy", or the operation of a stream that did it itself */
     uint64_t reserve[4];
 } cyg_copy_result;
 

@@ -17,9 +17,9 @@ CYG_BEGIN_DECLS
 typedef struct cyg_linelog cyg_linelog;
 
 typedef struct cyg_linelog_opts {
-    size_t buffer_bytes;        /* per P, two of them, committed as they fill; 0: 1 MiB; 4 KiB to 64 MiB */
+    size_t buffer_bytes;         /* per P, two of them, committed as they fill; 0: 1 MiB; 4 KiB to 64 MiB */
     cyg_duration flush_interval; /* a line leaves no later than this; 0: 100 ms */
-    uint64_t reserve[4];        /* zero */
+    uint64_t reserve[4];         /* zero */
 } cyg_linelog_opts;
 
 /* Opens a file for appending, created with mode 0640 if need be; "stdout" and "stderr" mean those descriptors. Starts the

@@ -37,8 +37,8 @@ CYG_API cyg_gauge *cyg_gauge_new(cyg_metrics *m, const char *name, const char *h
 
 /* bounds: upper bounds in ascending order, without +Inf, in the unit that the name says; at most 64. NULL: the defaults for
  * seconds, 0.005 to 10 with 0.2 among them. */
-CYG_API cyg_histogram *cyg_histogram_new(cyg_metrics *m, const char *name, const char *help, const cyg_label *labels, size_t n,
-                                         const double *bounds, size_t nbounds);
+CYG_API cyg_histogram *cyg_histogram_new(cyg_metrics *m, const char *name, const char *help, const cyg_label *labels,
+                                         size_t n, const double *bounds, size_t nbounds);
 
 /* Counting. Blocks: never. From: anywhere, also a signal handler. */
 CYG_API void cyg_counter_add(cyg_counter *c, uint64_t n);

@@ -25,11 +25,11 @@ typedef enum cyg_family { CYG_AF_NONE = 0, CYG_AF_IPV4 = 4, CYG_AF_IPV6 = 6, CYG
 
 /* A value: copy it as you like. */
 typedef struct cyg_addr {
-    uint16_t family;  /* cyg_family */
-    uint16_t port;    /* host byte order; 0 for Unix */
-    uint32_t scope;   /* IPv6 interface index, or 0 */
-    uint8_t ip[16];   /* 4 or 16 bytes, network order */
-    char path[108];   /* Unix: NUL-terminated; a first byte '@' stands for the abstract name space */
+    uint16_t family; /* cyg_family */
+    uint16_t port;   /* host byte order; 0 for Unix */
+    uint32_t scope;  /* IPv6 interface index, or 0 */
+    uint8_t ip[16];  /* 4 or 16 bytes, network order */
+    char path[108];  /* Unix: NUL-terminated; a first byte '@' stands for the abstract name space */
 } cyg_addr;
 
 #define CYG_ADDR_STRLEN 128 /* room for any formatted address, NUL included */

@@ -36,10 +36,10 @@ CYG_BEGIN_DECLS
 CYG_API int cyg_main(int (*fn)(int argc, char **argv), int argc, char **argv);
 
 typedef struct cyg_runtime_opts {
-    unsigned maxprocs;     /* goroutines that run at once; 0: CYGNET_MAXPROCS, else CPUs allowed; at most 256 */
-    size_t stack_size;     /* default reserve of a goroutine's stack in bytes; 0: 256 KiB; rounded up to a power of two,
+    unsigned maxprocs; /* goroutines that run at once; 0: CYGNET_MAXPROCS, else CPUs allowed; at most 256 */
+    size_t stack_size; /* default reserve of a goroutine's stack in bytes; 0: 256 KiB; rounded up to a power of two,
                               16 KiB to 64 MiB; memory is committed as it is touched */
-    unsigned max_threads;  /* threads in all, those in cyg_blocking included; 0: 512. At the limit cyg_blocking holds its P */
+    unsigned max_threads; /* threads in all, those in cyg_blocking included; 0: 512. At the limit cyg_blocking holds its P */
     size_t max_goroutines; /* 0: no limit but memory. At the limit cyg_go returns CYG_ELIMIT */
     uint64_t reserve[4];   /* zero */
 } cyg_runtime_opts;
@@ -126,22 +126,22 @@ CYG_API int cyg_signal_wait(uint64_t mask, cyg_time deadline);
 /* ---- seeing in ------------------------------------------------------------------------------------------------- */
 
 typedef struct cyg_runtime_stats {
-    uint64_t goroutines;        /* alive now */
-    uint64_t goroutines_total;  /* started since the runtime began; start records that ran count as one each */
-    uint64_t start_records;     /* idle connections whose goroutine starts on readiness, now */
-    uint64_t threads;           /* OS threads of the runtime, now */
-    uint64_t switches_total;    /* times a goroutine was resumed */
-    uint64_t steals_total;      /* goroutines taken from another P's queue */
-    uint64_t parks_total;       /* times a P went to sleep in the kernel */
-    uint64_t wakes_total;       /* times a sleeping P was woken by another */
-    uint64_t polls_total;       /* epoll_wait calls */
-    uint64_t poll_events_total; /* readiness events they returned */
-    uint64_t timers;            /* pending now */
-    uint64_t stacks;            /* stacks carved so far, in use or cached */
-    uint64_t stacks_unguarded;  /* of these, without a guard page (older kernels only) */
-    uint64_t blocking_total;    /* cyg_blocking calls */
+    uint64_t goroutines;           /* alive now */
+    uint64_t goroutines_total;     /* started since the runtime began; start records that ran count as one each */
+    uint64_t start_records;        /* idle connections whose goroutine starts on readiness, now */
+    uint64_t threads;              /* OS threads of the runtime, now */
+    uint64_t switches_total;       /* times a goroutine was resumed */
+    uint64_t steals_total;         /* goroutines taken from another P's queue */
+    uint64_t parks_total;          /* times a P went to sleep in the kernel */
+    uint64_t wakes_total;          /* times a sleeping P was woken by another */
+    uint64_t polls_total;          /* epoll_wait calls */
+    uint64_t poll_events_total;    /* readiness events they returned */
+    uint64_t timers;               /* pending now */
+    uint64_t stacks;               /* stacks carved so far, in use or cached */
+    uint64_t stacks_unguarded;     /* of these, without a guard page (older kernels only) */
+    uint64_t blocking_total;       /* cyg_blocking calls */
     uint64_t blocking_limit_total; /* of these, made while holding the P because max_threads was reached */
-    uint64_t global_runs_total; /* goroutines that went through the global queue */
+    uint64_t global_runs_total;    /* goroutines that went through the global queue */
     uint64_t reserve[8];
 } cyg_runtime_stats;
 

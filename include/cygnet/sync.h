@@ -35,8 +35,7 @@ CYG_API void cyg_mutex_unlock_slow(cyg_mutex *m);
 /* Takes the lock; never cancelled. Blocks: parks while another holds it. From: goroutine. */
 static inline void cyg_mutex_lock(cyg_mutex *m) {
     uint32_t free_ = 0;
-    if (__builtin_expect(
-            !__atomic_compare_exchange_n(&m->state, &free_, 1u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 0))
+    if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &free_, 1u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 0))
         cyg_mutex_lock_slow(m);
 }
 
@@ -50,8 +49,7 @@ CYG_NODISCARD static inline bool cyg_mutex_trylock(cyg_mutex *m) {
  * Blocks: never. From: anywhere but a signal handler. */
 static inline void cyg_mutex_unlock(cyg_mutex *m) {
     uint32_t held = 1;
-    if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &held, 0u, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED),
-                         0))
+    if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &held, 0u, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
         cyg_mutex_unlock_slow(m);
 }
 

@@ -21,7 +21,7 @@
 #define SWEEP_EVERY CYG_SECOND
 #define SWEEP_PUTS 256 /* puts between looks at the clock */
 #define SWEEP_BATCH 64 /* freed in one sweep at most */
-#define TRIES 100 /* far longer than anybody holds a shard, unless its thread has lost the CPU */
+#define TRIES 100      /* far longer than anybody holds a shard, unless its thread has lost the CPU */
 
 enum kind { BUF, BULK, KINDS };
 static const struct {

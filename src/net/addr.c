@@ -121,8 +121,7 @@ size_t cyg_addr_format_ip(const cyg_addr *a, char *out, size_t n) {
 static size_t put_decimal(char *out, unsigned v) {
     char digits[10];
     size_t n = 0;
-    do
-        digits[n++] = (char)('0' + v % 10);
+    do digits[n++] = (char)('0' + v % 10);
     while (v /= 10);
     for (size_t i = 0; i < n; i++) out[i] = digits[n - 1 - i];
     return n;

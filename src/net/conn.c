@@ -19,7 +19,7 @@ static struct conn *free_conns; /* guarded by slab_lock */
 static struct slab {
     struct slab *next;
     struct conn conns[SLAB];
-} *slabs; /* guarded by slab_lock; kept so that leak checkers see what is alive */
+} * slabs; /* guarded by slab_lock; kept so that leak checkers see what is alive */
 
 static struct conn *conn_alloc(void) {
     cyg_spin_lock(&slab_lock);
@@ -50,7 +50,8 @@ static void conn_free(struct conn *c) {
 
 static struct conn *own(cyg_stream *s) {
     struct conn *c = (struct conn *)s;
-    if (__builtin_expect(c->magic != CONN_MAGIC, 0)) cyg_fatal("use of a connection that has been freed, at %p", (void *)c);
+    if (__builtin_expect(c->magic != CONN_MAGIC, 0))
+        cyg_fatal("use of a connection that has been freed, at %p", (void *)c);
     return c;
 }
 
@@ -157,7 +158,7 @@ int cyg_conn_wait_readable(cyg_conn *s) {
     char byte;
     ssize_t r = s->ops->peek ? s->ops->peek(s, &byte, 1) : (ssize_t)CYG_ENOTSUP;
     struct g *g = cygrt_g();
-    if (r < 0 && g && r == cygrt_ctx_err(g)) return (int)r; /* a context's cause may look like a socket's error */
+    if (r < 0 && g && r == cygrt_ctx_err(g)) return (int)r;  /* a context's cause may look like a socket's error */
     return r >= 0 || r == CYG_EOF || r > -1000 ? 0 : (int)r; /* the peer's error is something to be read, too */
 }
 
@@ -187,7 +188,8 @@ static ssize_t conn_write(cyg_stream *s, const void *p, size_t n) {
     int err = fdlock_acquire(&c->lock, FD_WRITE);
     if (err) return err;
     ssize_t r = 0;
-    if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed)) r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
+    if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed))
+        r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
     if (!r) r = write_all(c, p, n);
     if (fdlock_release(&c->lock, FD_WRITE)) conn_finish(c);
     return r;
@@ -224,7 +226,8 @@ static ssize_t conn_writev(cyg_stream *s, const struct iovec *iov, int n) {
     int err = fdlock_acquire(&c->lock, FD_WRITE);
     if (err) return err;
     ssize_t r = 0;
-    if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed)) r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
+    if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed))
+        r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
     if (!r) r = writev_all(c, iov, n);
     if (fdlock_release(&c->lock, FD_WRITE)) conn_finish(c);
     return r;
@@ -265,10 +268,11 @@ static int conn_set_deadline(cyg_stream *s, int what, cyg_time t) {
 
 static int conn_descriptor(cyg_stream *s) { return own(s)->fd; }
 
-#define CONN_OPS(name)                                                                                                  \
-    {                                                                                                                   \
-        .kind = name, .read = conn_read, .write = conn_write, .writev = conn_writev, .close = conn_close,               \
-        .close_write = conn_close_write, .set_deadline = conn_set_deadline, .descriptor = conn_descriptor, .peek = conn_peek \
+#define CONN_OPS(name)                                                                                     \
+    {                                                                                                      \
+        .kind = name, .read = conn_read, .write = conn_write, .writev = conn_writev, .close = conn_close,  \
+        .close_write = conn_close_write, .set_deadline = conn_set_deadline, .descriptor = conn_descriptor, \
+        .peek = conn_peek                                                                                  \
     }
 const cyg_stream_ops cyg_tcp_ops = CONN_OPS("tcp");
 const cyg_stream_ops cyg_unix_ops = CONN_OPS("unix");

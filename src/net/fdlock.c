@@ -38,7 +38,8 @@ int fdlock_acquire(struct fdlock *l, enum fd_side side) {
         bool take = !(old & LOCKED(side));
         uint64_t now = take ? (old | LOCKED(side)) + USER : old + WAITER(side);
         if (take && (old & USERS) == USERS) cyg_fatal("too many goroutines use one connection");
-        if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acquire, memory_order_relaxed)) continue;
+        if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acquire, memory_order_relaxed))
+            continue;
         if (take) return 0;
         sleep_for_side(l, side);
         old = atomic_load_explicit(&l->word, memory_order_relaxed);
@@ -52,7 +53,8 @@ bool fdlock_release(struct fdlock *l, enum fd_side side) {
         uint64_t now = (old & ~LOCKED(side)) - USER;
         bool wake = (old & WAITERS(side)) != 0;
         if (wake) now -= WAITER(side);
-        if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acq_rel, memory_order_relaxed)) continue;
+        if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acq_rel, memory_order_relaxed))
+            continue;
         if (wake) wake_side(l, side);
         return (now & (CLOSED | USERS)) == CLOSED;
     }

@@ -16,18 +16,18 @@
  * closed by the last user, so its number cannot be reused under anybody. */
 struct fdlock {
     _Atomic uint64_t word;
-    uint32_t qlock;        /* spin lock of what follows */
-    uint32_t passes[2];    /* wake-ups not yet taken */
+    uint32_t qlock;     /* spin lock of what follows */
+    uint32_t passes[2]; /* wake-ups not yet taken */
     cyg_waitq queue[2];
 };
 
 enum fd_side { FD_READ = 0, FD_WRITE = 1 };
 
-int fdlock_acquire(struct fdlock *l, enum fd_side side); /* 0 or CYG_ECLOSED; parks while another holds this side */
+int fdlock_acquire(struct fdlock *l, enum fd_side side);  /* 0 or CYG_ECLOSED; parks while another holds this side */
 bool fdlock_release(struct fdlock *l, enum fd_side side); /* true: closed, and this was the last user */
 int fdlock_use(struct fdlock *l);                         /* a user without a side; 0 or CYG_ECLOSED */
 bool fdlock_unuse(struct fdlock *l);                      /* as fdlock_release */
-int fdlock_close(struct fdlock *l);                       /* marks closed, wakes those that wait for a side; caller is a user then */
+int fdlock_close(struct fdlock *l); /* marks closed, wakes those that wait for a side; caller is a user then */
 
 /* ---- connection ------------------------------------------------------------------------------------------------------ */
 

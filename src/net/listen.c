@@ -31,7 +31,7 @@ static uint32_t pool_lock;
 static struct free_pd {
     struct cygrt_pd pd; /* first */
     struct free_pd *next;
-} *free_pds;
+} * free_pds;
 
 static struct cygrt_pd *get_pd(void) {
     cyg_spin_lock(&pool_lock);

@@ -40,18 +40,18 @@ struct cyg_h1_head {
     int version; /* 10 or 11 */
     int status;  /* responses */
     enum cyg_h1_framing framing;
-    int64_t content_length;  /* LENGTH: its value; NO_BODY: 0; else -1 */
-    bool keep_alive;         /* what version and Connection say about the connection after this message */
-    bool expect_continue;    /* Expect: 100-continue */
+    int64_t content_length;      /* LENGTH: its value; NO_BODY: 0; else -1 */
+    bool keep_alive;             /* what version and Connection say about the connection after this message */
+    bool expect_continue;        /* Expect: 100-continue */
     bool has_connection_options; /* Connection names fields beyond close, keep-alive */
-    bool upgrade;            /* Connection: upgrade together with Upgrade */
-    uint64_t seen;           /* bit i: a field with id i is there */
-    size_t head_bytes;       /* DONE: bytes of the head in the buffer, leading empty line included */
+    bool upgrade;                /* Connection: upgrade together with Upgrade */
+    uint64_t seen;               /* bit i: a field with id i is there */
+    size_t head_bytes;           /* DONE: bytes of the head in the buffer, leading empty line included */
     /* set on error */
     int error_status;  /* status to answer with: 400, 414, 417, 431, 501, 505; 502 for responses */
     const char *error; /* reason word, static: "bad_content_length"; the same in log, metric and answer */
     /* parser's own */
-    size_t pos;  /* everything before is parsed: a drip-fed head costs linear time */
+    size_t pos; /* everything before is parsed: a drip-fed head costs linear time */
     int state;
     const char *base; /* the buffer that the slices point into */
 };
@@ -64,7 +64,8 @@ void cyg_h1_head_init(struct cyg_h1_head *h, cyg_http_field *fields);
 int cyg_h1_parse_request(struct cyg_h1_head *h, const char *buf, size_t n, const struct cyg_h1_limits *lim);
 
 /* The same for a response to a request with the given method (HEAD and CONNECT change the framing). */
-int cyg_h1_parse_response(struct cyg_h1_head *h, const char *buf, size_t n, const struct cyg_h1_limits *lim, cyg_str request_method);
+int cyg_h1_parse_response(struct cyg_h1_head *h, const char *buf, size_t n, const struct cyg_h1_limits *lim,
+                          cyg_str request_method);
 
 /* Whether Connection names this field (any case), so that it must not be passed on. Only when has_connection_options. */
 bool cyg_h1_connection_names(const struct cyg_h1_head *h, cyg_str name);
@@ -119,9 +120,9 @@ static inline void cyg_h1_put_field(struct cyg_h1_out *o, cyg_str name, cyg_str 
     cyg_h1_put_str(o, value);
     cyg_h1_put_lit(o, "\r\n");
 }
-void cyg_h1_put_uint(struct cyg_h1_out *o, uint64_t v);                          /* decimal */
+void cyg_h1_put_uint(struct cyg_h1_out *o, uint64_t v);                             /* decimal */
 void cyg_h1_put_request_line(struct cyg_h1_out *o, cyg_str method, cyg_str target); /* "GET /a HTTP/1.1\r\n" */
-void cyg_h1_put_status_line(struct cyg_h1_out *o, int status);                    /* "HTTP/1.1 200 OK\r\n" */
+void cyg_h1_put_status_line(struct cyg_h1_out *o, int status);                      /* "HTTP/1.1 200 OK\r\n" */
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", 29 bytes, no NUL. unix_seconds: 0 to year 9999. Source: RFC 9110 section 5.6.7. */
 void cyg_h1_date(char out[29], int64_t unix_seconds);

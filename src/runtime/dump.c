@@ -13,9 +13,15 @@
 #define FRAMES 16
 
 static const char *const reasons[CYGRT_REASONS] = {
-    [CYGRT_R_NONE] = "",           [CYGRT_R_SLEEP] = "sleep",         [CYGRT_R_READ] = "read",
-    [CYGRT_R_WRITE] = "write",     [CYGRT_R_MUTEX] = "mutex",         [CYGRT_R_COND] = "cond",
-    [CYGRT_R_WAITGROUP] = "waitgroup", [CYGRT_R_BLOCKING] = "blocking call", [CYGRT_R_FDMUTEX] = "another user of the conn",
+    [CYGRT_R_NONE] = "",
+    [CYGRT_R_SLEEP] = "sleep",
+    [CYGRT_R_READ] = "read",
+    [CYGRT_R_WRITE] = "write",
+    [CYGRT_R_MUTEX] = "mutex",
+    [CYGRT_R_COND] = "cond",
+    [CYGRT_R_WAITGROUP] = "waitgroup",
+    [CYGRT_R_BLOCKING] = "blocking call",
+    [CYGRT_R_FDMUTEX] = "another user of the conn",
     [CYGRT_R_YIELD] = "yield",
 };
 
@@ -58,7 +64,8 @@ static void print_address(struct out *o, const void *pc) {
     const char *file = strrchr(info.dli_fname, '/');
     file = file ? file + 1 : info.dli_fname;
     if (info.dli_sname)
-        print(o, "    %s+0x%lx (%s)\n", info.dli_sname, (unsigned long)((const char *)pc - (const char *)info.dli_saddr), file);
+        print(o, "    %s+0x%lx (%s)\n", info.dli_sname,
+              (unsigned long)((const char *)pc - (const char *)info.dli_saddr), file);
     else
         print(o, "    %s+0x%lx\n", file, (unsigned long)((const char *)pc - (const char *)info.dli_fbase));
 }

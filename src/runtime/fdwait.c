@@ -14,7 +14,7 @@ struct waiter_pd {
     int fd;
     unsigned users;
 };
-static uint32_t lock; /* held over epoll_ctl, which does not block */
+static uint32_t lock;                        /* held over epoll_ctl, which does not block */
 static struct waiter_pd *active, *free_list; /* guarded by lock */
 
 /* Takes the entry of fd, registering it if nobody else waits for it. 0 or a negative error. */

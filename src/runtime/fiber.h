@@ -61,7 +61,16 @@ static inline void fiber_created(struct g *g) {
     g->asan_fake = NULL;
 #endif
 #ifdef CYGRT_TSAN
-    if (!g->tsan_fiber) g->tsan_fiber = __tsan_create_fiber(0);
+    /* A new one each time: a goroutine's last calls never return, and would fill the fiber's shadow stack. */
+    if (g->tsan_fiber) __tsan_destroy_fiber(g->tsan_fiber);
+    g->tsan_fiber = __tsan_create_fiber(0);
+#endif
+}
+
+static inline void fiber_dropped(struct g *g) {
+    (void)g;
+#ifdef CYGRT_TSAN
+    if (g->tsan_fiber) __tsan_destroy_fiber(g->tsan_fiber);
 #endif
 }
 

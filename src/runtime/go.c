@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE 512   /* free Gs kept by a P; half of them move to the global list when there are more */
-#define GOIDS 64    /* goroutine numbers taken at once */
+#define CACHE 512 /* free Gs kept by a P; half of them move to the global list when there are more */
+#define GOIDS 64  /* goroutine numbers taken at once */
 
 uint64_t cygrt_goid(struct p *p) {
     if (!p) return 1 + atomic_fetch_add_explicit(&cygrt_sched.goid_block, 1, memory_order_relaxed);
@@ -118,7 +118,8 @@ static bool at_limit(void) {
 static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void *copy, size_t n) {
     struct cygrt_sched *s = &cygrt_sched;
     if (atomic_load_explicit(&s->state, memory_order_acquire) != S_RUNNING) return CYG_ESTATE;
-    if (n > CYGRT_COPY_MAX) return cygrt_fail(CYG_EINVAL, "cyg_go_copy takes at most %d bytes, not %zu", CYGRT_COPY_MAX, n);
+    if (n > CYGRT_COPY_MAX)
+        return cygrt_fail(CYG_EINVAL, "cyg_go_copy takes at most %d bytes, not %zu", CYGRT_COPY_MAX, n);
     if (at_limit()) return cygrt_fail(CYG_ELIMIT, "max_goroutines (%zu) reached", s->opts.max_goroutines);
     struct m *m = cygrt_m();
     struct p *p = m ? m->p : NULL;

@@ -16,8 +16,7 @@ unsigned cygrt_queue_len(struct p *p) {
 static bool spill(struct p *p, struct cygrt_task *t, uint32_t head) {
     struct cygrt_task *batch[CYGRT_QUEUE / 2 + 1];
     unsigned n = CYGRT_QUEUE / 2;
-    for (unsigned i = 0; i < n; i++)
-        batch[i] = atomic_load_explicit(&p->ring[(head + i) & MASK], memory_order_relaxed);
+    for (unsigned i = 0; i < n; i++) batch[i] = atomic_load_explicit(&p->ring[(head + i) & MASK], memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&p->head, &head, head + n, memory_order_release, memory_order_relaxed))
         return false;
     batch[n++] = t;

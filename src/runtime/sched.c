@@ -133,7 +133,9 @@ struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
     return m;
 }
 
-struct m *cygrt_leave(struct m *m, struct g *g) { return cygrt_leave_to(m, g, m->p ? cygrt_next_local(m->p) : NULL); }
+struct m *cygrt_leave(struct m *m, struct g *g) {
+    return cygrt_leave_to(m, g, m->p ? cygrt_next_local(m->p) : NULL);
+}
 
 struct cygrt_task *cygrt_next_local(struct p *p) {
     cyg_time now = cyg_now();

@@ -18,11 +18,11 @@
 
 #define CYGRT_CACHELINE 64
 #define CYGRT_MAX_PROCS 256
-#define CYGRT_QUEUE 256                         /* local run queue; a power of two */
-#define CYGRT_SLICE (10 * CYG_MILLISECOND)      /* what a chain of goroutines that wake each other may use */
+#define CYGRT_QUEUE 256                          /* local run queue; a power of two */
+#define CYGRT_SLICE (10 * CYG_MILLISECOND)       /* what a chain of goroutines that wake each other may use */
 #define CYGRT_POLL_EVERY (200 * CYG_MICROSECOND) /* a busy P looks at its poller no later than this */
-#define CYGRT_GLOBAL_EVERY 61                   /* dispatches between looks at the global queue */
-#define CYGRT_COPY_MAX 128                      /* bytes of argument that cyg_go_copy takes */
+#define CYGRT_GLOBAL_EVERY 61                    /* dispatches between looks at the global queue */
+#define CYGRT_COPY_MAX 128                       /* bytes of argument that cyg_go_copy takes */
 #define CYGRT_STACK_DEFAULT (256u << 10)
 #define CYGRT_STACK_MIN (16u << 10)
 #define CYGRT_STACK_MAX (64u << 20)
@@ -54,9 +54,9 @@ struct cygrt_record {
 /* Lives in the heap of one P while armed. fire runs under that heap's lock: it wakes or enqueues, nothing more; what it
  * returns is when to fire again (0: never). */
 struct cygrt_timer {
-    cyg_time when;     /* guarded by the heap's lock */
+    cyg_time when;            /* guarded by the heap's lock */
     _Atomic(struct p *) heap; /* NULL: not armed; set and cleared under that P's lock */
-    uint32_t pos;      /* index in the heap; guarded by its lock */
+    uint32_t pos;             /* index in the heap; guarded by its lock */
     cyg_time (*fire)(struct cygrt_timer *t, cyg_time now);
 };
 
@@ -92,23 +92,23 @@ struct g {
     uint8_t after;          /* what to do when its stack has been left: AFTER_* */
     uint8_t size_class;     /* log2 of the stack slot */
     bool guarded;
-    bool used;              /* has run since cygrt_stack_trim looked at its stack */
-    void *sp;               /* saved while not running */
-    char *lo, *hi;          /* the stack: lo is above the guard, hi below this struct */
-    void (*fn)(void *);     /* entry; NULL when it came from a record */
+    bool used;          /* has run since cygrt_stack_trim looked at its stack */
+    void *sp;           /* saved while not running */
+    char *lo, *hi;      /* the stack: lo is above the guard, hi below this struct */
+    void (*fn)(void *); /* entry; NULL when it came from a record */
     void (*ready_fn)(void *, int);
     void *arg;
     int why;
     int line;
-    const char *file;       /* start site; NULL for records: ready_fn tells */
+    const char *file; /* start site; NULL for records: ready_fn tells */
     const char *name;
     uint64_t id, parent;
     const void *wait_obj;
-    _Atomic int wait_fd;    /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
-    cyg_time wait_since;    /* cached clock when it parked */
-    struct cygrt_ctx_core *ctx; /* its current context; NULL: background */
+    _Atomic int wait_fd; /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
+    cyg_time wait_since; /* cached clock when it parked */
+    struct cygrt_ctx_core *ctx;    /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
-    char *detail;           /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
+    char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     void *asan_fake;
     void *tsan_fiber;
 };
@@ -133,50 +133,50 @@ struct p {
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
     cyg_time slice_start;
     cyg_time poll_due;
-    _Atomic uint32_t tick;                  /* dispatches; others read it to see progress */
+    _Atomic uint32_t tick; /* dispatches; others read it to see progress */
     uint32_t rnd;
-    struct g *gfree;                        /* free Gs with default stacks */
+    struct g *gfree; /* free Gs with default stacks */
     unsigned ngfree;
-    unsigned ndirty;                        /* of these, how many have run since cygrt_stack_trim looked */
+    unsigned ndirty; /* of these, how many have run since cygrt_stack_trim looked */
     cyg_time trim_due;
-    uint64_t next_goid, end_goid;           /* block of goroutine numbers */
-    struct m *m;                            /* who runs it; guarded by sched.lock when changed from outside */
+    uint64_t next_goid, end_goid; /* block of goroutine numbers */
+    struct m *m;                  /* who runs it; guarded by sched.lock when changed from outside */
 
     /* timers: guarded by tlock; timer_min may be read without */
     _Alignas(CYGRT_CACHELINE) uint32_t tlock;
     uint32_t ntimers, cap_timers;
-    _Atomic int64_t timer_min;              /* INT64_MAX: none */
+    _Atomic int64_t timer_min; /* INT64_MAX: none */
     struct cygrt_heap_entry *timers;
 
     /* poller */
     _Alignas(CYGRT_CACHELINE) uint32_t poll_lock; /* who polls epfd */
     int epfd, evfd;
     _Atomic int64_t last_poll;
-    _Atomic uint32_t npds;                  /* descriptors registered here */
-    _Atomic int sleep;                      /* P_AWAKE, P_ASLEEP, P_NOTIFIED */
+    _Atomic uint32_t npds; /* descriptors registered here */
+    _Atomic int sleep;     /* P_AWAKE, P_ASLEEP, P_NOTIFIED */
     _Atomic int64_t sleep_until;
-    uint32_t seen_tick;                     /* sysmon's */
+    uint32_t seen_tick; /* sysmon's */
 
     /* statistics: written by the owner */
     _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
     _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_poll, n_event, n_global;
-    _Atomic uint64_t n_left, n_taken;       /* start records left with a poller, and started or taken back */
+    _Atomic uint64_t n_left, n_taken; /* start records left with a poller, and started or taken back */
 };
 enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
 
 /* ---- thread ----------------------------------------------------------------------------------------------------- */
 
 struct m {
-    struct p *p;       /* NULL while blocking or idle */
-    struct g *curg;    /* NULL on the scheduler's own stack */
-    struct g *prev;    /* left a moment ago; finish_prev settles it */
-    void *g0_sp;       /* the scheduler's context while a goroutine runs */
+    struct p *p;    /* NULL while blocking or idle */
+    struct g *curg; /* NULL on the scheduler's own stack */
+    struct g *prev; /* left a moment ago; finish_prev settles it */
+    void *g0_sp;    /* the scheduler's context while a goroutine runs */
     bool spinning;
     pthread_t thread;
-    struct m *idle_next;      /* guarded by sched.lock */
-    struct m *all_next;       /* guarded by sched.lock */
-    _Atomic uint32_t parked;  /* futex: 1 while it waits for a P */
-    struct p *next_p;         /* handed over with the wake-up */
+    struct m *idle_next;     /* guarded by sched.lock */
+    struct m *all_next;      /* guarded by sched.lock */
+    _Atomic uint32_t parked; /* futex: 1 while it waits for a P */
+    struct p *next_p;        /* handed over with the wake-up */
     void *sigstack;
     void *asan_fake;
     const void *stack_lo;
@@ -197,17 +197,17 @@ struct cygrt_sched {
     struct cygrt_task *ghead, *gtail;        /* global queue */
     struct m *idle_ms;
     struct m *all_ms;
-    struct g *gfree;                         /* default stacks */
+    struct g *gfree; /* default stacks */
     unsigned nms;
 
     _Alignas(CYGRT_CACHELINE) _Atomic uint32_t glen; /* length of the global queue */
-    _Atomic uint32_t nidle;                  /* Ps asleep */
+    _Atomic uint32_t nidle;                          /* Ps asleep */
     _Atomic uint32_t nspinning;
     _Atomic uint64_t idle_mask[CYGRT_MAX_PROCS / 64];
     _Atomic uint64_t goid_block;
     _Atomic uint64_t n_wake, n_blocking, n_blocking_limit;
-    _Atomic uint64_t n_started, n_taken;     /* by threads without a P */
-    _Atomic uint32_t sysmon_deep;            /* futex: 1 while it sleeps without a tick */
+    _Atomic uint64_t n_started, n_taken; /* by threads without a P */
+    _Atomic uint32_t sysmon_deep;        /* futex: 1 while it sleeps without a tick */
     _Atomic uint32_t dump_wanted;
     pthread_t sysmon_thread;
 };
@@ -234,7 +234,8 @@ static inline cyg_time cygrt_from_now(cyg_duration d) {
 }
 
 /* A statistic with one writer: no locked instruction. */
-#define CYGRT_COUNT(c) atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + 1, memory_order_relaxed)
+#define CYGRT_COUNT(c) \
+    atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + 1, memory_order_relaxed)
 
 /* ---- park and wake (park.c) --------------------------------------------------------------------------------------- */
 
@@ -303,7 +304,7 @@ unsigned cygrt_cpu_count(void);
 struct m *cygrt_m_start(struct p *p); /* a new thread that runs p; NULL if none can be had */
 void cygrt_handoff(struct p *p);      /* lets another thread run p */
 void *cygrt_sysmon_main(void *arg);
-void cygrt_sysmon_poke(void); /* async-signal-safe */
+void cygrt_sysmon_poke(void);                                                   /* async-signal-safe */
 void cygrt_futex_wait(_Atomic uint32_t *w, uint32_t val, cyg_duration timeout); /* timeout < 0: none */
 void cygrt_futex_wake(_Atomic uint32_t *w, int n);
 bool cygrt_debug(const char *word); /* CYGNET_DEBUG has it */
@@ -319,10 +320,10 @@ int cygrt_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3
 
 /* First member of every cyg_ctx. */
 struct cygrt_ctx_core {
-    _Atomic int err;       /* 0 while it lasts */
+    _Atomic int err; /* 0 while it lasts */
     _Atomic uint32_t refs;
-    uint32_t lock;         /* spin lock of gs and of the tree above it */
-    struct g *gs;          /* goroutines whose current context this is */
+    uint32_t lock; /* spin lock of gs and of the tree above it */
+    struct g *gs;  /* goroutines whose current context this is */
     void (*destroy)(struct cygrt_ctx_core *c);
 };
 void cygrt_ctx_join(struct g *g, struct cygrt_ctx_core *c); /* takes a reference; c may be NULL */

@@ -68,8 +68,9 @@ static bool guard_works(void) {
 }
 
 static void warn_unguarded(void) {
-    static const char text[] = "cygnet: warning: no memory mappings left for guard pages: further goroutine stacks are only "
-                               "checked when they park (raise the sysctl vm.max_map_count, or run Linux 6.13 or later)\n";
+    static const char text[] =
+        "cygnet: warning: no memory mappings left for guard pages: further goroutine stacks are only "
+        "checked when they park (raise the sysctl vm.max_map_count, or run Linux 6.13 or later)\n";
     (void)!write(2, text, sizeof text - 1);
 }
 
@@ -82,7 +83,9 @@ static void warn_unguarded(void) {
 
 static bool place_guard(char *slot) {
     if (guard_kind == GUARD_UNKNOWN)
-        guard_kind = GUARD_BY_MADVISE && !cygrt_sched.no_guard && !cygrt_sched.no_mprotect && guard_works() ? GUARD_MADVISE : GUARD_MPROTECT;
+        guard_kind = GUARD_BY_MADVISE && !cygrt_sched.no_guard && !cygrt_sched.no_mprotect && guard_works()
+                         ? GUARD_MADVISE
+                         : GUARD_MPROTECT;
     if (guard_kind == GUARD_MADVISE && madvise(slot, PAGE, MADV_GUARD_INSTALL_) == 0) return true;
     uint64_t n = atomic_load_explicit(&carved, memory_order_relaxed);
     if (n < MPROTECT_MAX && !cygrt_sched.no_mprotect && mprotect(slot, PAGE, PROT_NONE) == 0) return true;
@@ -92,7 +95,8 @@ static bool place_guard(char *slot) {
 
 static struct arena *open_arena(unsigned cls) {
     if (!arenas) {
-        arenas = mmap(NULL, sizeof *arenas * ARENAS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        arenas = mmap(NULL, sizeof *arenas * ARENAS, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (arenas == MAP_FAILED) cyg_fatal("no address space for the table of stacks");
     }
     uint32_t n = atomic_load_explicit(&narenas, memory_order_relaxed);
@@ -137,7 +141,8 @@ struct g *cygrt_stack_new(unsigned cls, int *err) {
         classes[cls].free = (struct g *)g->task.next;
     else {
         a = classes[cls].open;
-        if (!a || atomic_load_explicit(&a->used, memory_order_relaxed) == a->slots) a = classes[cls].open = open_arena(cls);
+        if (!a || atomic_load_explicit(&a->used, memory_order_relaxed) == a->slots)
+            a = classes[cls].open = open_arena(cls);
         if (a) i = atomic_fetch_add_explicit(&a->used, 1, memory_order_release);
     }
     cyg_spin_unlock(&lock);
@@ -187,7 +192,14 @@ void cygrt_stack_trim(struct g *g) {
     (void)madvise(lo, n, MADV_DONTNEED);
 }
 
+static bool drop_fiber(struct g *g, void *arg) {
+    (void)arg;
+    fiber_dropped(g);
+    return true;
+}
+
 void cygrt_stacks_drop(void) {
+    cygrt_each_g(drop_fiber, NULL);
     uint32_t n = atomic_exchange(&narenas, 0);
     for (uint32_t i = 0; i < n; i++) {
         struct arena *a = &arenas[i];

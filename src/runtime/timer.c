@@ -39,9 +39,7 @@ static void sift_down(struct p *p, uint32_t i) {
 /* Statistics read the count without the lock. */
 static void set_count(struct p *p, uint32_t n) { __atomic_store_n(&p->ntimers, n, __ATOMIC_RELAXED); }
 
-static void set_min(struct p *p) {
-    atomic_store(&p->timer_min, p->ntimers ? p->timers[0].when : INT64_MAX);
-}
+static void set_min(struct p *p) { atomic_store(&p->timer_min, p->ntimers ? p->timers[0].when : INT64_MAX); }
 
 static void insert(struct p *p, struct cygrt_timer *t, cyg_time when) {
     if (p->ntimers == p->cap_timers) {

@@ -11,8 +11,8 @@ struct cyg_ctx {
     struct cygrt_ctx_core core; /* first; its lock guards children and the links of the children */
     struct cyg_ctx *parent;     /* NULL: background */
     struct cyg_ctx *children, *sibling, *sibling_prev;
-    bool linked;                /* stands in parent's list; guarded by parent's lock */
-    cyg_time deadline;          /* 0: none */
+    bool linked;       /* stands in parent's list; guarded by parent's lock */
+    cyg_time deadline; /* 0: none */
     cyg_timer *timer;
 };
 
@@ -70,7 +70,8 @@ static void stop_timer(struct cyg_ctx *c) {
 
 void cyg_ctx_cancel(cyg_ctx *c, int cause) {
     int none = 0;
-    if (c == &background || !atomic_compare_exchange_strong(&c->core.err, &none, cause < 0 ? cause : CYG_ECANCELED)) return;
+    if (c == &background || !atomic_compare_exchange_strong(&c->core.err, &none, cause < 0 ? cause : CYG_ECANCELED))
+        return;
     atomic_fetch_add_explicit(&c->core.refs, 1, memory_order_relaxed); /* stays while we walk */
     cyg_spin_lock(&c->core.lock);
     for (struct g *g = c->core.gs; g; g = g->ctx_next) cygrt_unpark_tail(g); /* each looks at err and ends its wait */
@@ -144,7 +145,9 @@ cyg_ctx *cyg_ctx_with_deadline(cyg_ctx *parent, cyg_time deadline) {
 }
 
 cyg_ctx *cyg_ctx_with_cancel(cyg_ctx *parent) { return cyg_ctx_with_deadline(parent, 0); }
-cyg_ctx *cyg_ctx_with_timeout(cyg_ctx *parent, cyg_duration d) { return cyg_ctx_with_deadline(parent, cygrt_from_now(d)); }
+cyg_ctx *cyg_ctx_with_timeout(cyg_ctx *parent, cyg_duration d) {
+    return cyg_ctx_with_deadline(parent, cygrt_from_now(d));
+}
 
 int cyg_ctx_err(const cyg_ctx *c) { return atomic_load(&c->core.err); }
 cyg_time cyg_ctx_deadline(const cyg_ctx *c) { return c->deadline; }

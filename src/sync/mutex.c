@@ -46,7 +46,8 @@ int cyg_waitq_wait(cyg_waitq *q, uint32_t *lock, struct cyg_waiter *w, enum cygr
 
 static bool try_lock(cyg_mutex *m) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    return !(s & LOCKED) && __atomic_compare_exchange_n(&m->state, &s, s | LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    return !(s & LOCKED) &&
+           __atomic_compare_exchange_n(&m->state, &s, s | LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* Sets WAITERS while the lock is held by somebody; false: it became free and is ours now. */

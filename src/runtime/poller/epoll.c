@@ -39,7 +39,8 @@ void cygrt_poller_notify(struct p *p) {
 
 int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive) {
     CYG_ASSERT(((uintptr_t)pd & ~PTR_MASK) == 0);
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = (uintptr_t)pd | (uint64_t)atomic_load(&pd->tag) << PTR_BITS};
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET,
+                             .data.u64 = (uintptr_t)pd | (uint64_t)atomic_load(&pd->tag) << PTR_BITS};
     if (!exclusive)
         ev.events |= EPOLLOUT | EPOLLRDHUP;
     else if (!cygrt_sched.no_exclusive)

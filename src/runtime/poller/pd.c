@@ -76,7 +76,8 @@ static void ensure_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
         if (d == 0 || atomic_load(&pt->armed) <= d) return;
         atomic_store(&pt->armed, d);
         cygrt_timer_arm(&pt->t, d);
-        if (atomic_load(&pd->deadline[mode]) == d) return; /* else somebody else has set it: the timer must not be later */
+        if (atomic_load(&pd->deadline[mode]) == d)
+            return; /* else somebody else has set it: the timer must not be later */
         atomic_store(&pt->armed, INT64_MAX);
     }
 }
@@ -117,7 +118,8 @@ int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
         else
             cygrt_cancel_prepare(g);
         v = (uintptr_t)g;
-        if (atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) continue; /* nobody took us: look again */
+        if (atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL))
+            continue; /* nobody took us: look again */
         /* An event took us out of the slot, or a deadline or close. If an error is told, the event must not be lost. */
         if ((err = cygrt_pd_check(pd, mode)) == 0) return 0;
         v = CYGRT_PD_NIL;

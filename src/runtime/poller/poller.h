@@ -28,15 +28,15 @@ struct cygrt_pd_timer {
 
 struct cygrt_pd {
     _Atomic uintptr_t slot[2];
-    _Atomic int64_t deadline[2];   /* 0: none */
-    _Atomic uint32_t read_events;  /* events with input, end or error: a read that saw none of them since it began knows */
-    _Atomic uint8_t ended;         /* sticky: the peer's end or an error was seen */
+    _Atomic int64_t deadline[2]; /* 0: none */
+    _Atomic uint32_t read_events; /* events with input, end or error: a read that saw none of them since it began knows */
+    _Atomic uint8_t ended;        /* sticky: the peer's end or an error was seen */
     _Atomic uint8_t closing;
-    _Atomic uint16_t tag;          /* in the event word: an event for a former life of this memory is dropped */
+    _Atomic uint16_t tag; /* in the event word: an event for a former life of this memory is dropped */
     int fd;
-    struct p *home;                /* whose poller; NULL: a listener, known to all */
-    struct cygrt_record record;    /* for slot[READ] */
-    cyg_time kept_deadline;        /* the reader's deadline, while the record's stands in its place; the record owner's */
+    struct p *home;             /* whose poller; NULL: a listener, known to all */
+    struct cygrt_record record; /* for slot[READ] */
+    cyg_time kept_deadline;     /* the reader's deadline, while the record's stands in its place; the record owner's */
     struct cygrt_pd_timer timer[2]; /* armed lazily: a deadline that moves later costs a store */
     struct cygrt_pd *next_free;
 };
