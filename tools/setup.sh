@@ -40,6 +40,9 @@ needs() {
         need 'command -v llvm-symbolizer'        llvm           'names in sanitizer reports'
         need 'command -v clang-format'           clang-format   'layout'
         need 'command -v cppcheck'               cppcheck       'lint'
+        need 'command -v aarch64-linux-gnu-gcc'  gcc-aarch64-linux-gnu  'compiles for aarch64'
+        need 'test -d /usr/aarch64-linux-gnu/include' libc6-dev-arm64-cross 'C library for aarch64'
+        need 'command -v qemu-aarch64 || command -v qemu-aarch64-static' qemu-user 'runs what was compiled for aarch64'
         ;;
     bench)
         needs run
