@@ -156,6 +156,7 @@ static void timer_goroutine(void *arg, int why) {
     struct cyg_timer *t = arg;
     void (*fn)(void *) = t->fn;
     void *fn_arg = t->arg;
+    (void)cygrt_timer_stop(&t->t); /* waits until whoever fired it has let it go: it may be freed below */
     cyg_spin_lock(&t->lock);
     t->queued = false;
     bool again = t->again;
