@@ -24,9 +24,9 @@ RT_TEST(test_blocking_call_hands_its_p_over) {
     CHECK_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
     uint64_t before = rt_stats().blocking_total;
     for (int i = 0; i < 50; i++) {
-        char letter = (char)('a' + i % 26);
-        GO(write_pipe, &letter);
-        CHECK_EQ(cyg_blocking(blocked_read, &pipe_fds[0]), letter);
+        static char letters[] = "abcdefghijklmnopqrstuvwxyz";
+        GO(write_pipe, &letters[i % 26]);
+        CHECK_EQ(cyg_blocking(blocked_read, &pipe_fds[0]), letters[i % 26]);
         CHECK(cyg_goid() != 0);
     }
     WAIT_FOR(LOAD(done) == 50);
@@ -192,9 +192,9 @@ static void signals(void) {
     CHECK_EQ(cyg_signal_wait(mask, cyg_now() + CYG_MILLISECOND), CYG_ETIMEDOUT);
     GO(raise_usr, (void *)SIGUSR2);
     CHECK_EQ(cyg_signal_wait(mask, 0), SIGUSR2);
-    kill(getpid(), SIGUSR1); /* nobody waits: kept, one of a kind */
-    kill(getpid(), SIGUSR1);
-    kill(getpid(), SIGUSR2);
+    raise(SIGUSR1); /* handled on this thread before the call returns; nobody waits: kept, one of a kind */
+    raise(SIGUSR1);
+    raise(SIGUSR2);
     int first = cyg_signal_wait(mask, cyg_now() + RT_DEADLINE), second = cyg_signal_wait(mask, cyg_now() + RT_DEADLINE);
     CHECK(first + second == SIGUSR1 + SIGUSR2 && first != second);
     cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_timeout(NULL, CYG_MILLISECOND);
