@@ -1,5 +1,6 @@
 /* dump.c: every goroutine, for a person. Stacks of parked goroutines are walked by frame pointers; they may be resumed
  * meanwhile, so every step is checked against the stack's bounds, and a line may be out of date. */
+#include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
 #include "runtime/sched.h"
 
@@ -79,7 +80,7 @@ static void print_address(struct out *o, const void *pc) {
 #define FRAME_PC 19
 #endif
 
-static void print_stack(struct out *o, struct g *g) {
+CYGRT_RACY static void print_stack(struct out *o, struct g *g) {
     uintptr_t lo = (uintptr_t)g->lo, hi = (uintptr_t)g->hi, sp = (uintptr_t)__atomic_load_n(&g->sp, __ATOMIC_RELAXED);
     if (sp < lo || sp > hi - (FRAME_PC + 1) * sizeof(void *) || sp % sizeof(void *)) return;
     void **frame = (void **)sp;
@@ -94,7 +95,7 @@ static void print_stack(struct out *o, struct g *g) {
     }
 }
 
-static void print_where(struct out *o, struct g *g) {
+CYGRT_RACY static void print_where(struct out *o, struct g *g) {
     if (g->file) {
         print(o, "    started at %s:%d by goroutine %llu\n", g->file, g->line, (unsigned long long)g->parent);
         return;
@@ -107,7 +108,7 @@ static void print_where(struct out *o, struct g *g) {
     print(o, "    started by a connection's readiness: %s\n", known ? info.dli_sname : "(static function)");
 }
 
-static bool print_g(struct g *g, void *arg) {
+CYGRT_RACY static bool print_g(struct g *g, void *arg) {
     struct out *o = arg;
     int status = atomic_load_explicit(&g->status, memory_order_relaxed);
     if (status == G_FREE || !g->id) return true;

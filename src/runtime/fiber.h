@@ -32,6 +32,13 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
 
+/* For what reads others' goroutines as they are, without a lock, on purpose: dumps. */
+#ifdef CYGRT_TSAN
+#define CYGRT_RACY __attribute__((no_sanitize("thread"), noinline))
+#else
+#define CYGRT_RACY
+#endif
+
 /* Before a switch from `from` to `to`; dying: from will never run again. */
 static inline void fiber_before(struct m *m, struct g *from, struct g *to, bool dying) {
     (void)m, (void)from, (void)to, (void)dying;

@@ -176,7 +176,7 @@ RT_TEST(test_fd_wait_two_directions_of_one_descriptor) {
 
 /* ---- cyg_signal_wait ---------------------------------------------------------------------------------------------------- */
 
-static void raise_usr(void *arg) { kill(getpid(), (int)(intptr_t)arg); }
+static void raise_usr(void *arg) { raise((int)(intptr_t)arg); }
 
 /* The first call opens the descriptor by which handlers wake; it stays. */
 static void open_signals(void) { CHECK_EQ(cyg_signal_wait(CYG_SIGNAL(SIGUSR1), cyg_now() + 1), CYG_ETIMEDOUT); }

@@ -123,7 +123,7 @@ static int quit_main(int argc, char **argv) {
         char buf[8192];
         int old = dup(2);
         if (pipe2(fds, O_NONBLOCK) != 0 || dup2(fds[1], 2) < 0) return 91;
-        kill(getpid(), SIGQUIT);
+        raise(SIGQUIT);
         cyg_time end = cyg_now() + RT_DEADLINE;
         for (size_t n = 0; !seen && cyg_now() < end;) {
             ssize_t r = read(fds[0], buf + n, sizeof buf - 1 - n);
