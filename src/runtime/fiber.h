@@ -32,9 +32,11 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
 
-/* For what reads others' goroutines as they are, without a lock, on purpose: dumps. */
-#ifdef CYGRT_TSAN
+/* For what reads others' goroutines and stacks as they are, without a lock, on purpose: dumps. */
+#if defined(CYGRT_TSAN)
 #define CYGRT_RACY __attribute__((no_sanitize("thread"), noinline))
+#elif defined(CYGRT_ASAN)
+#define CYGRT_RACY __attribute__((no_sanitize("address"), noinline))
 #else
 #define CYGRT_RACY
 #endif
