@@ -93,6 +93,28 @@ RT_TEST(test_reader_deadline_is_kept_apart) {
     net_close_pair(&p);
 }
 
+/* The timer of an earlier deadline is left where it was when the deadline moves later; it must not start the function. */
+RT_TEST(test_timer_of_an_earlier_deadline_does_not_start_it) {
+    struct net_pair p;
+    char b[8];
+    net_unix_pair(&p);
+    CHECK_EQ(cyg_set_read_deadline(p.a, cyg_now() + 5 * CYG_MILLISECOND), 0);
+    CHECK_EQ(cyg_read(p.a, b, 1), CYG_ETIMEDOUT);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(cyg_set_read_deadline(p.a, 0), 0);
+        leave_it(p.a, cyg_now() + 2 * CYG_MILLISECOND); /* arms it */
+        if (!cyg_conn_cancel_readable(p.a)) { /* a slow machine */
+            WAIT_FOR(LOAD(started.n) == 1);
+            continue;
+        }
+        leave_it(p.a, cyg_now() + CYG_HOUR);
+        CHECK_EQ(cyg_sleep(4 * CYG_MILLISECOND), 0);
+        CHECK_EQ(LOAD(started.n), 0);
+        CHECK(cyg_conn_cancel_readable(p.a));
+    }
+    net_close_pair(&p);
+}
+
 RT_TEST(test_cancel_is_true_while_quiet_and_false_after_data_or_end) {
     for (int end = 0; end < 2; end++) {
         struct net_pair p;
@@ -202,6 +224,7 @@ int main(void) {
         cmocka_unit_test(test_data_end_deadline_and_close_start_it_once),
         cmocka_unit_test(test_close_starts_it),
         cmocka_unit_test(test_reader_deadline_is_kept_apart),
+        cmocka_unit_test(test_timer_of_an_earlier_deadline_does_not_start_it),
         cmocka_unit_test(test_cancel_is_true_while_quiet_and_false_after_data_or_end),
         cmocka_unit_test(test_cancel_races_with_data),
         cmocka_unit_test(test_two_thousand_idle_connections_hold_no_goroutine_and_no_stack),

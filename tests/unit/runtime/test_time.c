@@ -39,6 +39,7 @@ static void in_order(void) {
     base = cyg_now() + 50 * CYG_MILLISECOND;
     for (int i = 0; i < SLEEPERS; i++) GO(sleep_in_turn, (void *)(intptr_t)(i * 7 % SLEEPERS));
     WAIT_FOR(rt_stats().timers == SLEEPERS);
+    WAIT_FOR(cyg_now() > base - 2 * CYG_MILLISECOND);    /* within this goroutine's slice */
     while (cyg_now() < base + CYG_MILLISECOND) continue; /* all are due when the scheduler looks again */
     WAIT_FOR(woke == SLEEPERS);
     for (int i = 0; i < SLEEPERS; i++) CHECK_EQ(wake_order[i], i);
