@@ -282,6 +282,7 @@ struct g *cygrt_stack_new(unsigned size_class, int *err);
 void cygrt_stack_free(struct g *g);  /* to the global list of its class */
 void cygrt_stack_reset(struct g *g); /* prepares sp so that a switch enters cygrt_entry */
 void cygrt_stack_trim(struct g *g);  /* gives back what a deep run left committed; g is free */
+void cygrt_stacks_init(void);        /* finds out how guards are placed; before any thread */
 void cygrt_stacks_drop(void);        /* unmaps all; the runtime has stopped */
 /* Calls fn for every G ever carved, until it returns false. */
 void cygrt_each_g(bool (*fn)(struct g *g, void *arg), void *arg);

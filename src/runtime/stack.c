@@ -43,7 +43,7 @@ static struct {
     struct arena *open; /* the one being carved */
 } classes[CLASS_MAX + 1];
 static _Atomic uint64_t carved, unguarded;
-static enum { GUARD_UNKNOWN, GUARD_MADVISE, GUARD_MPROTECT } guard_kind;
+static enum { GUARD_MPROTECT, GUARD_MADVISE } guard_kind; /* set before the first thread starts */
 
 unsigned cygrt_size_class(size_t bytes) {
     if (bytes <= CYGRT_STACK_MIN) return CLASS_MIN;
@@ -81,11 +81,12 @@ static void warn_unguarded(void) {
 #define GUARD_BY_MADVISE true
 #endif
 
+void cygrt_stacks_init(void) {
+    bool by_madvise = GUARD_BY_MADVISE && !cygrt_sched.no_guard && !cygrt_sched.no_mprotect && guard_works();
+    guard_kind = by_madvise ? GUARD_MADVISE : GUARD_MPROTECT;
+}
+
 static bool place_guard(char *slot) {
-    if (guard_kind == GUARD_UNKNOWN)
-        guard_kind = GUARD_BY_MADVISE && !cygrt_sched.no_guard && !cygrt_sched.no_mprotect && guard_works()
-                         ? GUARD_MADVISE
-                         : GUARD_MPROTECT;
     if (guard_kind == GUARD_MADVISE && madvise(slot, PAGE, MADV_GUARD_INSTALL_) == 0) return true;
     uint64_t n = atomic_load_explicit(&carved, memory_order_relaxed);
     if (n < MPROTECT_MAX && !cygrt_sched.no_mprotect && mprotect(slot, PAGE, PROT_NONE) == 0) return true;
@@ -212,7 +213,6 @@ void cygrt_stacks_drop(void) {
     memset(classes, 0, sizeof classes);
     atomic_store(&carved, 0);
     atomic_store(&unguarded, 0);
-    guard_kind = GUARD_UNKNOWN;
 }
 
 void cygrt_each_g(bool (*fn)(struct g *g, void *arg), void *arg) {

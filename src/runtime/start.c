@@ -66,6 +66,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     s->no_mprotect = cygrt_debug("nomprotect");
     s->no_pwait2 = cygrt_debug("nopwait2");
     s->no_exclusive = cygrt_debug("noexclusive");
+    cygrt_stacks_init();
     if ((err = open_ps(s)) < 0) {
         close_ps(s);
         goto out;

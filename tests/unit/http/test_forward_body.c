@@ -113,12 +113,13 @@ TEST(test_expectation_is_passed_up_and_100_down) {
     struct text t = {.n = 0};
     CHECK(put(c, POST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n") == 0);
     get_until(c, &t, "\r\n\r\n");
-    CHECK(strcmp(t.p, "HTTP/1.1 100 Continue\r\n\r\n") == 0 && count(&rig.got, "Expect: 100-continue\r\n") == 1);
+    CHECK(strcmp(t.p, "HTTP/1.1 100 Continue\r\n\r\n") == 0);
     CHECK(put(c, "hello") == 0);
     get_until(c, &t, "\r\n\r\nok");
     CHECK(has(&t, "200 OK") && !has(&t, "Connection: close"));
     cyg_close(c);
     CHECK(rig_down() == 0);
+    CHECK(count(&rig.got, "Expect: 100-continue\r\n") == 1); /* the upstream has ended: it is ours to read */
     return 0;
 }
 
