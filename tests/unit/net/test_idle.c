@@ -103,7 +103,7 @@ RT_TEST(test_timer_of_an_earlier_deadline_does_not_start_it) {
     for (int i = 0; i < 5; i++) {
         CHECK_EQ(cyg_set_read_deadline(p.a, 0), 0);
         leave_it(p.a, cyg_now() + 2 * CYG_MILLISECOND); /* arms it */
-        if (!cyg_conn_cancel_readable(p.a)) { /* a slow machine */
+        if (!cyg_conn_cancel_readable(p.a)) {           /* a slow machine */
             WAIT_FOR(LOAD(started.n) == 1);
             continue;
         }
