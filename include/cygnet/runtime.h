@@ -41,7 +41,9 @@ typedef struct cyg_runtime_opts {
                               16 KiB to 64 MiB; memory is committed as it is touched */
     unsigned max_threads; /* threads in all, those in cyg_blocking included; 0: 512. At the limit cyg_blocking holds its P */
     size_t max_goroutines; /* 0: no limit but memory. At the limit cyg_go returns CYG_ELIMIT */
-    uint64_t reserve[4];   /* zero */
+    size_t max_extra_threads; /* goroutines that compute without coming back lose their P after 10 ms if others wait for it, as
+                                 long as no more than so many threads compute without one; 0: 8, or twice maxprocs if that is more */
+    uint64_t reserve[3]; /* zero */
 } cyg_runtime_opts;
 
 /* Starts the runtime inside a program that has its own main: no signal handler is installed and nothing exits.
@@ -142,7 +144,12 @@ typedef struct cyg_runtime_stats {
     uint64_t blocking_total;       /* cyg_blocking calls */
     uint64_t blocking_limit_total; /* of these, made while holding the P because max_threads was reached */
     uint64_t global_runs_total;    /* goroutines that went through the global queue */
-    uint64_t reserve[8];
+    uint64_t retakes_blocked_total; /* Ps taken from goroutines that blocked their thread for 10 ms or more while work waited */
+    uint64_t retakes_hog_total; /* Ps taken from goroutines that computed for so long */
+    uint64_t retakes_left_total; /* times such a P was left: its thread was merely descheduled, or max_extra_threads reached */
+    uint64_t retakes_limit_total; /* times one could not be taken because max_threads was reached */
+    uint64_t threads_without_p;   /* threads whose P was taken and whose goroutine has not come back yet, now */
+    uint64_t reserve[3];
 } cyg_runtime_stats;
 
 /* Fills *out with counters read one by one, each exact, together not one instant. Blocks: never. From: any thread. */

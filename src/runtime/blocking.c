@@ -10,22 +10,26 @@ int cyg_blocking(int (*fn)(void *), void *arg) {
     struct g *g = m ? m->curg : NULL;
     if (!g || !m->p) return fn(arg);
     atomic_fetch_add_explicit(&s->n_blocking, 1, memory_order_relaxed);
-    cyg_spin_lock(&s->lock);
-    bool room = s->idle_ms || s->nms < s->opts.max_threads;
-    cyg_spin_unlock(&s->lock);
-    if (!room) {
+    struct p *p = cygrt_enter(m);
+    if (p && !cygrt_room_for_m()) {
         atomic_fetch_add_explicit(&s->n_blocking_limit, 1, memory_order_relaxed);
-        return fn(arg);
+        p = NULL;
     }
-    struct p *p = m->p;
-    g->reason = CYGRT_R_BLOCKING;
-    g->wait_since = cygrt_p_now(p);
-    m->p = NULL;
-    cygrt_handoff(p);
+    g->wait_since = cyg_now();
+    if (p) {
+        g->reason = CYGRT_R_BLOCKING;
+        atomic_store(&m->p, NULL);
+        atomic_store(&p->m, NULL);
+        cygrt_handoff(p);
+    }
+    cygrt_exit(m);
     int r = fn(arg);
+    if (m->p) return r;
+    (void)cygrt_enter(m);
     atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
     g->after = AFTER_GLOBAL;
-    cygrt_leave(m, g);
+    m = cygrt_leave(m, g);
     g->reason = CYGRT_R_NONE;
+    cygrt_exit(m);
     return r;
 }

@@ -2,6 +2,7 @@
  * meanwhile, so every step is checked against the stack's bounds, and a line may be out of date. */
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
+#include "runtime/retake.h"
 #include "runtime/sched.h"
 
 #include <dlfcn.h>
@@ -133,12 +134,28 @@ CYGRT_RACY static bool print_g(struct g *g, void *arg) {
     return o->err == 0;
 }
 
+static void print_sites(struct out *o) {
+    unsigned n;
+    const struct cygrt_site *site = cygrt_sites(&n);
+    for (unsigned i = 0; i < n; i++, site++) {
+        char where[256];
+        cygrt_site_text(site, where, sizeof where);
+        if (i == 0) print(o, "Ps were taken from goroutines that kept their thread for 10 ms or more:\n");
+        print(o, "    %llu times, %llu of them still away, longest %.3f s: %s\n",
+              (unsigned long long)atomic_load_explicit(&site->count, memory_order_relaxed),
+              (unsigned long long)atomic_load_explicit(&site->now, memory_order_relaxed),
+              (double)atomic_load_explicit(&site->longest_ns, memory_order_relaxed) / 1e9, where);
+    }
+    if (n) print(o, "\n");
+}
+
 int cyg_dump(int fd) {
     struct out o = {.fd = fd};
     cyg_runtime_stats st;
     cyg_stats(&st);
     print(&o, "cygnet: %llu goroutines, %llu idle connections, %llu threads, %u Ps\n\n", (unsigned long long)st.goroutines,
           (unsigned long long)st.start_records, (unsigned long long)st.threads, cyg_procs());
+    print_sites(&o);
     cygrt_each_g(print_g, &o);
     flush(&o);
     return o.err;

@@ -72,7 +72,10 @@ static void end(struct m *m, struct g *g) {
         free(g->detail);
         g->detail = NULL;
     }
-    CYGRT_COUNT(m->p->n_ended);
+    if (m->p)
+        CYGRT_COUNT(m->p->n_ended);
+    else
+        atomic_fetch_add_explicit(&cygrt_sched.n_ended, 1, memory_order_relaxed);
 }
 
 /* Runs g, then as many records as the P has ready, on the same stack: a connection that wakes up costs no switch. */
@@ -81,13 +84,15 @@ void cygrt_goroutine_main(struct m *m) {
     fiber_after(m, g);
     cygrt_finish_prev(m);
     for (struct cygrt_task *t;;) {
+        cygrt_exit(m);
         if (g->fn)
             g->fn(g->arg);
         else
             g->ready_fn(g->arg, g->why);
         m = cygrt_m();
+        (void)cygrt_enter(m);
         end(m, g);
-        t = cygrt_next_local(m->p);
+        t = m->p ? cygrt_next_local(m->p) : NULL;
         if (!t || t->kind != CYGRT_TASK_RECORD || g->size_class != cygrt_size_class(cygrt_sched.opts.stack_size)) {
             g->after = AFTER_EXIT;
             cygrt_leave_to(m, g, t);
@@ -121,12 +126,15 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     if (n > CYGRT_COPY_MAX)
         return cygrt_fail(CYG_EINVAL, "cyg_go_copy takes at most %d bytes, not %zu", CYGRT_COPY_MAX, n);
     if (at_limit()) return cygrt_fail(CYG_ELIMIT, "max_goroutines (%zu) reached", s->opts.max_goroutines);
-    struct m *m = cygrt_m();
-    struct p *p = m ? m->p : NULL;
-    struct g *me = m ? m->curg : NULL;
+    struct cygrt_visit v = cygrt_visit_begin();
+    struct p *p = v.p;
+    struct g *me = v.m ? v.m->curg : NULL;
     int err = CYG_ENOMEM;
     struct g *g = cygrt_g_get(p, o->stack_size, &err);
-    if (!g) return err;
+    if (!g) {
+        cygrt_visit_end(v);
+        return err;
+    }
     g->fn = fn;
     g->arg = arg;
     if (copy) {
@@ -147,6 +155,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     else
         atomic_fetch_add_explicit(&s->n_started, 1, memory_order_relaxed);
     cygrt_enqueue(&g->task, true);
+    cygrt_visit_end(v);
     return 0;
 }
 

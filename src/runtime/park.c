@@ -6,12 +6,14 @@
 void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj) {
     if (atomic_load_explicit(&g->wait, memory_order_acquire) != W_WOKEN) {
         struct m *m = cygrt_m();
+        struct p *p = cygrt_enter(m);
         g->reason = (uint8_t)reason;
         g->wait_obj = obj;
-        g->wait_since = cygrt_p_now(m->p);
+        g->wait_since = p ? cygrt_p_now(p) : cyg_now();
         g->after = AFTER_PARK;
-        cygrt_leave(m, g);
+        m = cygrt_leave(m, g);
         g->reason = CYGRT_R_NONE;
+        cygrt_exit(m);
     }
     atomic_store_explicit(&g->wait, W_IDLE, memory_order_relaxed);
 }
@@ -82,9 +84,11 @@ void cyg_yield(void) {
         sched_yield();
         return;
     }
+    (void)cygrt_enter(m);
     atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
     g->reason = CYGRT_R_YIELD;
     g->after = AFTER_YIELD;
-    cygrt_leave(m, g);
+    m = cygrt_leave(m, g);
     g->reason = CYGRT_R_NONE;
+    cygrt_exit(m);
 }

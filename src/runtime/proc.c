@@ -105,6 +105,8 @@ static void *m_main(void *arg) {
     fiber_thread(m);
     cygrt_sigstack_init(m);
     pthread_setname_np(pthread_self(), "cygnet-m");
+    m->tid = gettid();
+    if (pthread_getcpuclockid(pthread_self(), &m->cpu_clock) != 0) m->cpu_clock = CLOCK_THREAD_CPUTIME_ID;
     cygrt_m_loop(m);
     cygrt_set_m(NULL);
     cygrt_sigstack_free(m);
@@ -115,7 +117,9 @@ struct m *cygrt_m_start(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     struct m *m = calloc(1, sizeof *m);
     if (!m) return NULL;
-    m->p = p;
+    atomic_store(&m->p, p);
+    atomic_store(&m->seq, 1);
+    m->fence = s->no_membarrier;
     cyg_spin_lock(&s->lock);
     s->nms++;
     cyg_spin_unlock(&s->lock);
@@ -131,6 +135,14 @@ struct m *cygrt_m_start(struct p *p) {
     s->all_ms = m;
     cyg_spin_unlock(&s->lock);
     return m;
+}
+
+bool cygrt_room_for_m(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    cyg_spin_lock(&s->lock);
+    bool room = s->idle_ms || s->nms < s->opts.max_threads;
+    cyg_spin_unlock(&s->lock);
+    return room;
 }
 
 void cygrt_handoff(struct p *p) {

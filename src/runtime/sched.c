@@ -55,20 +55,24 @@ void cygrt_maybe_wake(struct p *p) {
     if (cygrt_queue_len(p) > WAKE_DEPTH) cygrt_wake_one();
 }
 
+static void enqueue_global(struct cygrt_task *t) {
+    cygrt_global_put(t, t, 1);
+    atomic_thread_fence(memory_order_seq_cst);
+    cygrt_wake_one();
+}
+
 void cygrt_enqueue(struct cygrt_task *t, bool next) {
-    struct m *m = cygrt_m();
-    struct p *p = m ? m->p : NULL;
-    if (!p) {
-        cygrt_global_put(t, t, 1);
-        atomic_thread_fence(memory_order_seq_cst);
-        cygrt_wake_one();
-        return;
+    struct cygrt_visit v = cygrt_visit_begin();
+    if (!v.p) {
+        enqueue_global(t);
+    } else {
+        if (next)
+            cygrt_queue_put_next(v.p, t);
+        else
+            cygrt_queue_put(v.p, t);
+        cygrt_maybe_wake(v.p);
     }
-    if (next)
-        cygrt_queue_put_next(p, t);
-    else
-        cygrt_queue_put(p, t);
-    cygrt_maybe_wake(p);
+    cygrt_visit_end(v);
 }
 
 /* ---- leaving a goroutine's stack ---------------------------------------------------------------------------------- */
@@ -80,12 +84,13 @@ void cygrt_finish_prev(struct m *m) {
     m->prev = NULL;
     switch (g->after) {
     case AFTER_EXIT: cygrt_g_put(m->p, g); return;
-    case AFTER_YIELD: cygrt_queue_put(m->p, &g->task); return;
-    case AFTER_GLOBAL:
-        cygrt_global_put(&g->task, &g->task, 1);
-        atomic_thread_fence(memory_order_seq_cst);
-        cygrt_wake_one();
+    case AFTER_YIELD:
+        if (m->p)
+            cygrt_queue_put(m->p, &g->task);
+        else
+            enqueue_global(&g->task);
         return;
+    case AFTER_GLOBAL: enqueue_global(&g->task); return;
     default: break;
     }
     atomic_store_explicit(&g->status, G_PARKED, memory_order_relaxed);
@@ -287,11 +292,11 @@ static void sleep_in_poller(struct m *m, struct p *p) {
     if (alone) {
         atomic_store_explicit(&p->sleep, P_AWAKE, memory_order_relaxed);
         atomic_store_explicit(&s->idle_mask[0], 0, memory_order_relaxed);
-        return;
+    } else {
+        int was = atomic_exchange(&p->sleep, P_AWAKE);
+        set_idle(p, false);
+        if (was == P_NOTIFIED) start_spinning(m); /* somebody has more than it can do */
     }
-    int was = atomic_exchange(&p->sleep, P_AWAKE);
-    set_idle(p, false);
-    if (was == P_NOTIFIED) start_spinning(m); /* somebody has more than it can do */
     if (atomic_load_explicit(&s->sysmon_deep, memory_order_relaxed)) cygrt_sysmon_poke();
 }
 
@@ -340,7 +345,7 @@ void cygrt_m_loop(struct m *m) {
     for (;;) {
         if (!m->p && !wait_for_p(m)) break;
         struct p *p = m->p;
-        p->m = m;
+        atomic_store(&p->m, m);
         struct cygrt_task *t = find_runnable(m, p);
         if (!t) break;
         if (m->spinning) { /* the last spinner to find work sends the next one */

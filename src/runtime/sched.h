@@ -5,6 +5,8 @@
  * - A G is in exactly one place: running on an M, in one run queue, parked (found through whoever will wake it), or free.
  * - Waking is a hint: a parked G may come back for no reason, so every wait looks at its own condition again. Memory of Gs
  *   and of poll descriptors is never unmapped while the runtime runs, so a late wake-up hits at worst another wait.
+ * - User code runs between cygrt_exit and cygrt_enter; while it does, sysmon may take its M's P away (retake.c). What touches
+ *   a P from user code enters first and lives with having none; the scheduler's own code, from park to resume, is inside.
  * Lock order: a queue's spin lock, a timer heap's lock, sched.lock. None is held across a switch.
  */
 #ifndef CYG_RUNTIME_SCHED_H
@@ -121,6 +123,13 @@ struct cygrt_heap_entry {
     struct cygrt_timer *t;
 };
 
+/* What sysmon has seen of the M that runs a P: the same user code since when, and what CPU time its thread had then. */
+struct cygrt_watch {
+    struct m *m;
+    uint32_t seq;
+    cyg_time since, cpu;
+};
+
 struct p {
     unsigned id;
     /* local run queue: tail is the owner's, head is taken by compare-and-swap, also by thieves */
@@ -140,7 +149,7 @@ struct p {
     unsigned ndirty; /* of these, how many have run since cygrt_stack_trim looked */
     cyg_time trim_due;
     uint64_t next_goid, end_goid; /* block of goroutine numbers */
-    struct m *m;                  /* who runs it; guarded by sched.lock when changed from outside */
+    _Atomic(struct m *) m;        /* who runs it; NULL while it changes hands */
 
     /* timers: guarded by tlock; timer_min may be read without */
     _Alignas(CYGRT_CACHELINE) uint32_t tlock;
@@ -155,7 +164,8 @@ struct p {
     _Atomic uint32_t npds; /* descriptors registered here */
     _Atomic int sleep;     /* P_AWAKE, P_ASLEEP, P_NOTIFIED */
     _Atomic int64_t sleep_until;
-    uint32_t seen_tick; /* sysmon's */
+    uint32_t seen_tick; /* sysmon's, like the rest of this group */
+    struct cygrt_watch watch;
 
     /* statistics: written by the owner */
     _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
@@ -166,11 +176,22 @@ enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
 
 /* ---- thread ----------------------------------------------------------------------------------------------------- */
 
+/* Who owns the P of an M whose seq is even: see retake.c. */
+enum { BIND_OWNED = 0, BIND_RETAKING, BIND_LOST };
+
 struct m {
-    struct p *p;    /* NULL while blocking or idle */
-    struct g *curg; /* NULL on the scheduler's own stack */
-    struct g *prev; /* left a moment ago; finish_prev settles it */
-    void *g0_sp;    /* the scheduler's context while a goroutine runs */
+    _Atomic uint32_t seq;  /* odd inside the runtime; written by this M only */
+    _Atomic uint32_t bind; /* BIND_*; LOST is set by sysmon and taken back by this M */
+    bool fence;            /* entering needs a full fence: there is no membarrier */
+    bool lost_as_hog;      /* what sysmon took its P for; valid while bind is LOST, like the next two */
+    cyg_time lost_since;
+    struct cygrt_site *lost_site;
+    int tid;
+    clockid_t cpu_clock;
+    _Atomic(struct p *) p; /* NULL while blocking or idle; changed only while seq is odd */
+    struct g *curg;        /* NULL on the scheduler's own stack */
+    struct g *prev;        /* left a moment ago; finish_prev settles it */
+    void *g0_sp;           /* the scheduler's context while a goroutine runs */
     bool spinning;
     pthread_t thread;
     struct m *idle_next;     /* guarded by sched.lock */
@@ -191,7 +212,8 @@ struct cygrt_sched {
     unsigned nprocs;
     struct p *ps;
     cyg_runtime_opts opts;
-    bool no_guard, no_mprotect, no_pwait2, no_exclusive;
+    bool no_guard, no_mprotect, no_pwait2, no_exclusive, no_membarrier;
+    _Atomic bool report_retakes; /* a line on standard error, now and then */
 
     _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock of what follows */
     struct cygrt_task *ghead, *gtail;        /* global queue */
@@ -206,8 +228,10 @@ struct cygrt_sched {
     _Atomic uint64_t idle_mask[CYGRT_MAX_PROCS / 64];
     _Atomic uint64_t goid_block;
     _Atomic uint64_t n_wake, n_blocking, n_blocking_limit;
-    _Atomic uint64_t n_started, n_taken; /* by threads without a P */
-    _Atomic uint32_t sysmon_deep;        /* futex: 1 while it sleeps without a tick */
+    _Atomic uint64_t n_started, n_ended, n_left, n_taken; /* by threads without a P */
+    _Atomic uint64_t n_retake, n_retake_hog, n_retake_left, n_retake_limit;
+    _Atomic uint32_t nlost, nhogs; /* Ms that run user code without a P, and those of them that compute */
+    _Atomic uint32_t sysmon_deep;  /* futex: 1 while it sleeps without a tick */
     _Atomic uint32_t dump_wanted;
     pthread_t sysmon_thread;
 };
@@ -236,6 +260,47 @@ static inline cyg_time cygrt_from_now(cyg_duration d) {
 /* A statistic with one writer: no locked instruction. */
 #define CYGRT_COUNT(c) \
     atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + 1, memory_order_relaxed)
+
+/* ---- entering and leaving the runtime (the slow part in retake.c) ------------------------------------------------ */
+
+struct p *cygrt_enter_slow(struct m *m);
+
+/* From user code into code that touches the P. Returns: the P, or NULL if this M has none (any more): then what is to be done
+ * for the P is done as by a foreign thread. The plain store and load are ordered by sysmon's membarrier. */
+static inline struct p *cygrt_enter(struct m *m) {
+    uint32_t seq = atomic_load_explicit(&m->seq, memory_order_relaxed);
+    atomic_store_explicit(&m->seq, seq + 1, memory_order_relaxed);
+    if (__builtin_expect(m->fence, 0)) atomic_thread_fence(memory_order_seq_cst);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&m->bind, memory_order_relaxed) != BIND_OWNED, 0))
+        return cygrt_enter_slow(m);
+    return atomic_load_explicit(&m->p, memory_order_relaxed);
+}
+
+/* Back to user code. Release: what was written to the P is seen by whoever takes it. */
+static inline void cygrt_exit(struct m *m) {
+    uint32_t seq = atomic_load_explicit(&m->seq, memory_order_relaxed);
+    atomic_store_explicit(&m->seq, seq + 1, memory_order_release);
+}
+
+static inline bool cygrt_inside(struct m *m) { return atomic_load_explicit(&m->seq, memory_order_relaxed) & 1; }
+
+/* For what may be called from user code, the scheduler or a foreign thread. */
+struct cygrt_visit {
+    struct m *m; /* NULL: a foreign thread */
+    struct p *p;
+    bool outer;
+};
+static inline struct cygrt_visit cygrt_visit_begin(void) {
+    struct cygrt_visit v = {.m = cygrt_m()};
+    if (!v.m) return v;
+    v.outer = !cygrt_inside(v.m);
+    v.p = v.outer ? cygrt_enter(v.m) : atomic_load_explicit(&v.m->p, memory_order_relaxed);
+    return v;
+}
+static inline void cygrt_visit_end(struct cygrt_visit v) {
+    if (v.outer) cygrt_exit(v.m);
+}
 
 /* ---- park and wake (park.c) --------------------------------------------------------------------------------------- */
 
@@ -305,7 +370,12 @@ unsigned cygrt_cpu_count(void);
 struct m *cygrt_m_start(struct p *p); /* a new thread that runs p; NULL if none can be had */
 void cygrt_handoff(struct p *p);      /* lets another thread run p */
 void *cygrt_sysmon_main(void *arg);
-void cygrt_sysmon_poke(void);                                                   /* async-signal-safe */
+bool cygrt_room_for_m(void);           /* a handoff would find or could make a thread */
+bool cygrt_membarrier_register(void);  /* before any thread is started */
+void cygrt_retake_round(cyg_time now); /* sysmon: takes the Ps of Ms that do not come back while work waits */
+void cygrt_retake_reset(void);         /* the runtime has stopped */
+void cygrt_retake_forget(void);        /* sysmon has overslept: what it saw means nothing */
+void cygrt_sysmon_poke(void);          /* async-signal-safe */
 void cygrt_futex_wait(_Atomic uint32_t *w, uint32_t val, cyg_duration timeout); /* timeout < 0: none */
 void cygrt_futex_wake(_Atomic uint32_t *w, int n);
 bool cygrt_debug(const char *word); /* CYGNET_DEBUG has it */

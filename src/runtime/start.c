@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How long cyg_main, whose program has ended, waits for goroutines that still run. */
+#define LAST_WAIT (100 * CYG_MILLISECOND)
+
 static unsigned want_procs(unsigned asked) {
     if (!asked) {
         const char *env = getenv("CYGNET_MAXPROCS");
@@ -62,10 +65,13 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     if (!s->opts.stack_size) s->opts.stack_size = CYGRT_STACK_DEFAULT;
     if (!s->opts.max_threads) s->opts.max_threads = 512;
     s->nprocs = want_procs(s->opts.maxprocs);
+    if (!s->opts.max_extra_threads) s->opts.max_extra_threads = s->nprocs > 4 ? 2 * s->nprocs : 8;
     s->no_guard = cygrt_debug("noguard");
     s->no_mprotect = cygrt_debug("nomprotect");
     s->no_pwait2 = cygrt_debug("nopwait2");
     s->no_exclusive = cygrt_debug("noexclusive");
+    s->no_membarrier = cygrt_debug("nomembarrier") || !cygrt_membarrier_register();
+    s->report_retakes = cygrt_debug("retakes");
     cygrt_stacks_init();
     if ((err = open_ps(s)) < 0) {
         close_ps(s);
@@ -82,7 +88,16 @@ out:
     return err;
 }
 
-int cyg_runtime_stop(void) {
+/* Joins a thread; with patience >= 0 no longer than so long. */
+static bool join(pthread_t thread, cyg_duration patience) {
+    if (patience < 0) return pthread_join(thread, NULL) == 0;
+    int64_t end = cyg_unix_nano() + patience;
+    struct timespec ts = {.tv_sec = end / CYG_SECOND, .tv_nsec = end % CYG_SECOND};
+    return pthread_timedjoin_np(thread, NULL, &ts) == 0;
+}
+
+/* Gives up, with everything left as it is, when a goroutine does not let its thread go within patience (< 0: waits for it). */
+static int stop(cyg_duration patience) {
     struct cygrt_sched *s = &cygrt_sched;
     if (cygrt_g()) return cygrt_fail(CYG_ESTATE, "cyg_runtime_stop was called by a goroutine");
     int running = S_RUNNING;
@@ -102,7 +117,7 @@ int cyg_runtime_stop(void) {
         s->idle_ms = NULL;
         cyg_spin_unlock(&s->lock);
         if (!m) break;
-        pthread_join(m->thread, NULL);
+        if (!join(m->thread, patience)) return CYG_ETIMEDOUT;
         free(m);
     }
     s->nms = 0;
@@ -113,14 +128,19 @@ int cyg_runtime_stop(void) {
     atomic_store(&s->nspinning, 0);
     for (unsigned i = 0; i < CYGRT_MAX_PROCS / 64; i++) atomic_store(&s->idle_mask[i], 0);
     atomic_store(&s->n_taken, 0);
+    atomic_store(&s->n_left, 0);
     atomic_store(&s->n_started, 0);
+    atomic_store(&s->n_ended, 0);
     atomic_store(&s->n_wake, 0);
     atomic_store(&s->n_blocking, 0);
     atomic_store(&s->n_blocking_limit, 0);
+    cygrt_retake_reset();
     cygrt_stacks_drop();
     atomic_store(&s->state, S_OFF);
     return 0;
 }
+
+int cyg_runtime_stop(void) { return stop(-1); }
 
 struct call {
     int (*fn)(void *);
@@ -161,9 +181,10 @@ int cyg_main(int (*fn)(int argc, char **argv), int argc, char **argv) {
     cygrt_install_signals();
     int err = cyg_runtime_start(NULL);
     if (err < 0) return cyg_fail("cygnet: cannot start the runtime", err), 1;
+    cygrt_sched.report_retakes = !cygrt_debug("noretakes");
     struct main_call c = {fn, argc, argv};
     int r = cyg_call(run_main, &c);
     fflush(stdout);
-    (void)cyg_runtime_stop();
+    (void)stop(LAST_WAIT);
     return r < 0 ? 1 : r > 125 ? 125 : r;
 }

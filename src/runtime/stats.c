@@ -6,7 +6,8 @@ void cyg_stats(cyg_runtime_stats *out) {
     struct cygrt_sched *s = &cygrt_sched;
     *out = (cyg_runtime_stats){0};
     if (atomic_load(&s->state) == S_OFF) return;
-    uint64_t ended = 0, timers = 0, left = 0;
+    uint64_t ended = atomic_load_explicit(&s->n_ended, memory_order_acquire), timers = 0;
+    uint64_t left = atomic_load_explicit(&s->n_left, memory_order_relaxed);
     uint64_t taken = atomic_load_explicit(&s->n_taken, memory_order_relaxed);
     uint64_t started = atomic_load_explicit(&s->n_started, memory_order_relaxed);
     for (unsigned i = 0; i < s->nprocs; i++) { /* ends before starts: the difference is never negative */
@@ -32,6 +33,11 @@ void cyg_stats(cyg_runtime_stats *out) {
     out->wakes_total = atomic_load_explicit(&s->n_wake, memory_order_relaxed);
     out->blocking_total = atomic_load_explicit(&s->n_blocking, memory_order_relaxed);
     out->blocking_limit_total = atomic_load_explicit(&s->n_blocking_limit, memory_order_relaxed);
+    out->retakes_blocked_total = atomic_load_explicit(&s->n_retake, memory_order_relaxed);
+    out->retakes_hog_total = atomic_load_explicit(&s->n_retake_hog, memory_order_relaxed);
+    out->retakes_left_total = atomic_load_explicit(&s->n_retake_left, memory_order_relaxed);
+    out->retakes_limit_total = atomic_load_explicit(&s->n_retake_limit, memory_order_relaxed);
+    out->threads_without_p = atomic_load_explicit(&s->nlost, memory_order_relaxed);
     cyg_spin_lock(&s->lock);
     out->threads = s->nms + 1; /* and sysmon */
     cyg_spin_unlock(&s->lock);

@@ -5,6 +5,7 @@
 #include "runtime/poller/poller.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -35,6 +36,12 @@ void cygrt_poller_notify(struct p *p) {
         (void)!read(p->evfd, &all, sizeof all);
         (void)!write(p->evfd, &one, sizeof one);
     }
+}
+
+bool cygrt_poller_ready(struct p *p) {
+    if (atomic_load_explicit(&p->npds, memory_order_relaxed) == 0) return false;
+    struct pollfd f = {.fd = p->epfd, .events = POLLIN};
+    return poll(&f, 1, 0) > 0;
 }
 
 int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive) {

@@ -10,16 +10,21 @@ static bool expired(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time now) {
 }
 
 static void count_left(void) {
-    struct m *m = cygrt_m(); /* only goroutines leave records */
-    CYGRT_COUNT(m->p->n_left);
+    struct cygrt_visit v = cygrt_visit_begin();
+    if (v.p)
+        CYGRT_COUNT(v.p->n_left);
+    else
+        atomic_fetch_add_explicit(&cygrt_sched.n_left, 1, memory_order_relaxed);
+    cygrt_visit_end(v);
 }
 
 static void count_taken(void) {
-    struct m *m = cygrt_m();
-    if (m && m->p)
-        CYGRT_COUNT(m->p->n_taken);
+    struct cygrt_visit v = cygrt_visit_begin();
+    if (v.p)
+        CYGRT_COUNT(v.p->n_taken);
     else
         atomic_fetch_add_explicit(&cygrt_sched.n_taken, 1, memory_order_relaxed);
+    cygrt_visit_end(v);
 }
 
 static void start_record(struct cygrt_pd *pd, int why) {

@@ -68,6 +68,7 @@ void cygrt_poll(struct p *p, struct p *target, cyg_time until);
 int cygrt_poller_open(struct p *p); /* 0 or -errno */
 void cygrt_poller_close(struct p *p);
 void cygrt_poller_notify(struct p *p);
+bool cygrt_poller_ready(struct p *p); /* it would tell of something; takes nothing. From: any thread */
 int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive);
 void cygrt_poller_rearm(struct p *p, struct cygrt_pd *pd); /* events tell anew what is ready now */
 void cygrt_poller_del(struct p *p, int fd);
