@@ -24,8 +24,10 @@ typedef int64_t cyg_time;     /* nanoseconds of CLOCK_MONOTONIC; 0 means "no dea
 /* The monotonic clock, read now. Blocks: never. From: anywhere, also a signal handler. Source: clock_gettime(2). */
 CYG_API cyg_time cyg_now(void);
 
-/* The monotonic clock as the scheduler last read it, when this goroutine was last resumed: free, and older than cyg_now()
- * by what the goroutine has computed since. On a foreign thread the same as cyg_now(). Blocks: never. From: anywhere. */
+/* The monotonic clock as the scheduler last read it: free, and older than cyg_now() by what the goroutine has computed since it was
+ * resumed. That reading is made when it comes back from waiting for a descriptor or was started by one; goroutines that resume
+ * each other share a reading for up to 16 switches and some milliseconds. It never runs ahead of cyg_now() and never goes back
+ * for a goroutine. On a foreign thread the same as cyg_now(). Blocks: never. From: anywhere. */
 CYG_API cyg_time cyg_now_cached(void);
 
 /* Nanoseconds since 1970-01-01T00:00:00Z. Blocks: never. From: anywhere, also a signal handler. */

@@ -2,60 +2,19 @@
  * The ring has one producer (the owner) and consumers that advance head by compare-and-swap (the owner and thieves). */
 #include "base/fatal.h"
 #include "base/spin.h"
-#include "runtime/sched.h"
+#include "runtime/queue.h"
 
-#define MASK (CYGRT_QUEUE - 1)
-
-unsigned cygrt_queue_len(struct p *p) {
-    uint32_t h = atomic_load_explicit(&p->head, memory_order_acquire);
-    uint32_t t = atomic_load_explicit(&p->tail, memory_order_acquire);
-    return t - h > CYGRT_QUEUE ? 0 : t - h; /* read apart: a head that moved on in between counts as empty */
-}
-
-/* Moves half of a full ring, and t, to the global queue. False if thieves made room meanwhile. */
-static bool spill(struct p *p, struct cygrt_task *t, uint32_t head) {
+bool cygrt_queue_spill(struct p *p, struct cygrt_task *t, uint32_t head) {
     struct cygrt_task *batch[CYGRT_QUEUE / 2 + 1];
     unsigned n = CYGRT_QUEUE / 2;
-    for (unsigned i = 0; i < n; i++) batch[i] = atomic_load_explicit(&p->ring[(head + i) & MASK], memory_order_relaxed);
+    for (unsigned i = 0; i < n; i++)
+        batch[i] = atomic_load_explicit(&p->ring[(head + i) & CYGRT_QUEUE_MASK], memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&p->head, &head, head + n, memory_order_release, memory_order_relaxed))
         return false;
     batch[n++] = t;
     for (unsigned i = 0; i + 1 < n; i++) batch[i]->next = batch[i + 1];
     cygrt_global_put(batch[0], batch[n - 1], n);
     return true;
-}
-
-void cygrt_queue_put(struct p *p, struct cygrt_task *t) {
-    for (;;) {
-        uint32_t h = atomic_load_explicit(&p->head, memory_order_acquire);
-        uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
-        if (tail - h < CYGRT_QUEUE) {
-            atomic_store_explicit(&p->ring[tail & MASK], t, memory_order_relaxed);
-            atomic_store_explicit(&p->tail, tail + 1, memory_order_release);
-            return;
-        }
-        if (spill(p, t, h)) return;
-    }
-}
-
-void cygrt_queue_put_next(struct p *p, struct cygrt_task *t) {
-    struct cygrt_task *old = atomic_exchange_explicit(&p->next_slot, t, memory_order_acq_rel);
-    if (old) cygrt_queue_put(p, old);
-}
-
-struct cygrt_task *cygrt_queue_get_next(struct p *p) {
-    if (!atomic_load_explicit(&p->next_slot, memory_order_relaxed)) return NULL;
-    return atomic_exchange_explicit(&p->next_slot, NULL, memory_order_acq_rel);
-}
-
-struct cygrt_task *cygrt_queue_get(struct p *p) {
-    uint32_t h = atomic_load_explicit(&p->head, memory_order_acquire);
-    for (;;) {
-        if (h == atomic_load_explicit(&p->tail, memory_order_relaxed)) return NULL;
-        struct cygrt_task *t = atomic_load_explicit(&p->ring[h & MASK], memory_order_relaxed);
-        if (atomic_compare_exchange_weak_explicit(&p->head, &h, h + 1, memory_order_acq_rel, memory_order_acquire))
-            return t;
-    }
 }
 
 /* Takes half of victim's ring: the first goes to *first, the rest into p's ring, which is empty. With next_too, its next slot
@@ -72,10 +31,10 @@ unsigned cygrt_queue_steal(struct p *p, struct p *victim, bool next_too, struct 
         }
         n -= n / 2;
         uint32_t mine = atomic_load_explicit(&p->tail, memory_order_relaxed);
-        struct cygrt_task *got = atomic_load_explicit(&victim->ring[h & MASK], memory_order_relaxed);
+        struct cygrt_task *got = atomic_load_explicit(&victim->ring[h & CYGRT_QUEUE_MASK], memory_order_relaxed);
         for (uint32_t i = 1; i < n; i++) {
-            struct cygrt_task *x = atomic_load_explicit(&victim->ring[(h + i) & MASK], memory_order_relaxed);
-            atomic_store_explicit(&p->ring[(mine + i - 1) & MASK], x, memory_order_relaxed);
+            struct cygrt_task *x = atomic_load_explicit(&victim->ring[(h + i) & CYGRT_QUEUE_MASK], memory_order_relaxed);
+            atomic_store_explicit(&p->ring[(mine + i - 1) & CYGRT_QUEUE_MASK], x, memory_order_relaxed);
         }
         if (!atomic_compare_exchange_strong_explicit(&victim->head, &h, h + n, memory_order_acq_rel, memory_order_acquire))
             continue;

@@ -25,6 +25,7 @@
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
 #include "runtime/retake.h"
+#include "runtime/queue.h"
 #include "runtime/sched.h"
 
 #include <dlfcn.h>

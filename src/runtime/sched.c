@@ -12,6 +12,7 @@
 #include "base/spin.h"
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
+#include "runtime/queue.h"
 #include "runtime/sched.h"
 
 struct cygrt_sched cygrt_sched;
@@ -75,10 +76,59 @@ void cygrt_enqueue(struct cygrt_task *t, bool next) {
     cygrt_visit_end(v);
 }
 
+/* ---- the next one of the P's own --------------------------------------------------------------------------------- */
+
+static cyg_time read_clock(struct p *p) {
+    cyg_time now = cyg_now();
+    p->clock_left = CYGRT_CLOCK_EVERY;
+    atomic_store_explicit(&p->now, now, memory_order_relaxed);
+    return now;
+}
+
+/* The clock for a dispatch. Reading it takes longer than switching, so goroutines that hand over to each other share a reading:
+ * for a few dispatches, and no longer than a tick of sysmon's. */
+static inline cyg_time clock_of(struct p *p) {
+    if (__builtin_expect(--p->clock_left != 0 && !atomic_load_explicit(&p->clock_old, memory_order_relaxed), 1))
+        return cygrt_p_now(p);
+    atomic_store_explicit(&p->clock_old, 0, memory_order_relaxed);
+    return read_clock(p);
+}
+
+/* Who comes back from the network, or starts with what came from there, wants to know when; and nobody's clock goes back, though
+ * the P that resumes a goroutine may have read its own before the one that it parked on. */
+static inline struct cygrt_task *with_clock(struct p *p, struct cygrt_task *t) {
+    if (!t) return NULL;
+    struct g *g = (struct g *)t;
+    if (t->kind == CYGRT_TASK_RECORD || g->reason == CYGRT_R_READ || g->wait_since > cygrt_p_now(p))
+        (void)read_clock(p);
+    return t;
+}
+
+static inline struct cygrt_task *next_local(struct p *p) {
+    cyg_time now = clock_of(p);
+    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
+    atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+    if (now >= p->poll_due || now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) return NULL;
+    struct cygrt_sched *s = &cygrt_sched;
+    if (tick % CYGRT_GLOBAL_EVERY == 0 && atomic_load_explicit(&s->glen, memory_order_relaxed)) return NULL;
+    if (atomic_load_explicit(&s->state, memory_order_relaxed) != S_RUNNING) return NULL;
+    struct cygrt_task *t = cygrt_queue_get_next(p);
+    if (t) {
+        if (now - p->slice_start < CYGRT_SLICE) return with_clock(p, t);
+        cygrt_queue_put(p, t); /* a chain of wake-ups has used its slice up: the others' turn */
+    }
+    p->slice_start = now;
+    return with_clock(p, cygrt_queue_get(p));
+}
+
+struct cygrt_task *cygrt_next_local(struct p *p) {
+    return next_local(p);
+}
+
 /* ---- leaving a goroutine's stack ---------------------------------------------------------------------------------- */
 
 /* What is to be done with the goroutine whose stack was left a moment ago. */
-void cygrt_finish_prev(struct m *m) {
+static inline void finish_prev(struct m *m) {
     struct g *g = m->prev;
     if (!g) return;
     m->prev = NULL;
@@ -100,8 +150,10 @@ void cygrt_finish_prev(struct m *m) {
     cygrt_enqueue(&g->task, true);
 }
 
+void cygrt_finish_prev(struct m *m) { finish_prev(m); }
+
 /* Settles on a task and makes it m's current goroutine. */
-static struct g *become(struct m *m, struct cygrt_task *t) {
+static inline struct g *become(struct m *m, struct cygrt_task *t) {
     struct g *g = (struct g *)t;
     if (t->kind == CYGRT_TASK_RECORD) {
         int err;
@@ -126,7 +178,7 @@ static void check_unguarded(struct g *g) {
                   (unsigned long long)g->id, g->file ? g->file : "?", g->line, (size_t)(g->hi - g->lo) >> 10);
 }
 
-struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
+static inline struct m *leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
     check_unguarded(g);
     m->prev = g;
     m->curg = NULL;
@@ -134,30 +186,16 @@ struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
     fiber_before(m, g, to, g->after == AFTER_EXIT);
     m = cygrt_switch(&g->sp, to ? to->sp : m->g0_sp, m);
     fiber_after(m, g);
-    cygrt_finish_prev(m);
+    finish_prev(m);
     return m;
 }
 
-struct m *cygrt_leave(struct m *m, struct g *g) {
-    return cygrt_leave_to(m, g, m->p ? cygrt_next_local(m->p) : NULL);
+struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
+    return leave_to(m, g, t);
 }
 
-struct cygrt_task *cygrt_next_local(struct p *p) {
-    cyg_time now = cyg_now();
-    atomic_store_explicit(&p->now, now, memory_order_relaxed);
-    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
-    atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
-    if (now >= p->poll_due || now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) return NULL;
-    struct cygrt_sched *s = &cygrt_sched;
-    if (tick % CYGRT_GLOBAL_EVERY == 0 && atomic_load_explicit(&s->glen, memory_order_relaxed)) return NULL;
-    if (atomic_load_explicit(&s->state, memory_order_relaxed) != S_RUNNING) return NULL;
-    struct cygrt_task *t = cygrt_queue_get_next(p);
-    if (t) {
-        if (now - p->slice_start < CYGRT_SLICE) return t;
-        cygrt_queue_put(p, t); /* a chain of wake-ups has used its slice up: the others' turn */
-    }
-    p->slice_start = now;
-    return cygrt_queue_get(p);
+struct m *cygrt_leave(struct m *m, struct g *g) {
+    return leave_to(m, g, m->p ? next_local(m->p) : NULL);
 }
 
 /* ---- looking for work ---------------------------------------------------------------------------------------------- */
@@ -305,8 +343,7 @@ static struct cygrt_task *find_runnable(struct m *m, struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     for (;;) {
         if (atomic_load_explicit(&s->state, memory_order_acquire) != S_RUNNING) return NULL;
-        cyg_time now = cyg_now();
-        atomic_store_explicit(&p->now, now, memory_order_relaxed);
+        cyg_time now = read_clock(p);
         if (now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) cygrt_timers_run(p, now);
         struct cygrt_task *t;
         if (atomic_load_explicit(&p->tick, memory_order_relaxed) % CYGRT_GLOBAL_EVERY == 0 && (t = cygrt_global_get(p)))

@@ -23,8 +23,9 @@
 #define CYGRT_QUEUE 256                          /* local run queue; a power of two */
 #define CYGRT_SLICE (10 * CYG_MILLISECOND)       /* what a chain of goroutines that wake each other may use */
 #define CYGRT_POLL_EVERY (200 * CYG_MICROSECOND) /* a busy P looks at its poller no later than this */
-#define CYGRT_GLOBAL_EVERY 61                    /* dispatches between looks at the global queue */
-#define CYGRT_COPY_MAX 128                       /* bytes of argument that cyg_go_copy takes */
+#define CYGRT_CLOCK_EVERY 16  /* dispatches between readings of the clock, sysmon's tick permitting */
+#define CYGRT_GLOBAL_EVERY 61 /* dispatches between looks at the global queue */
+#define CYGRT_COPY_MAX 128    /* bytes of argument that cyg_go_copy takes */
 #define CYGRT_STACK_DEFAULT (256u << 10)
 #define CYGRT_STACK_MIN (16u << 10)
 #define CYGRT_STACK_MAX (64u << 20)
@@ -142,7 +143,9 @@ struct p {
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
     cyg_time slice_start;
     cyg_time poll_due;
-    _Atomic uint32_t tick; /* dispatches; others read it to see progress */
+    uint32_t clock_left;        /* dispatches until the clock is read */
+    _Atomic uint32_t clock_old; /* sysmon: a tick has passed, read it at the next dispatch */
+    _Atomic uint32_t tick;      /* dispatches; others read it to see progress */
     uint32_t rnd;
     struct g *gfree; /* free Gs with default stacks */
     unsigned ngfree;
@@ -317,12 +320,7 @@ bool cygrt_unpark_tail(struct g *g);
 
 /* ---- run queues and dispatch (queue.c, sched.c) ---------------------------------------------------------------------- */
 
-void cygrt_enqueue(struct cygrt_task *t, bool next);          /* on the caller's P, or the global queue without one */
-void cygrt_queue_put(struct p *p, struct cygrt_task *t);      /* tail; spills half when full */
-void cygrt_queue_put_next(struct p *p, struct cygrt_task *t); /* next slot; its old occupant goes to the tail */
-struct cygrt_task *cygrt_queue_get(struct p *p);              /* head */
-struct cygrt_task *cygrt_queue_get_next(struct p *p);         /* next slot */
-unsigned cygrt_queue_len(struct p *p);
+void cygrt_enqueue(struct cygrt_task *t, bool next); /* on the caller's P, or the global queue without one */
 unsigned cygrt_queue_steal(struct p *p, struct p *victim, bool next_too, struct cygrt_task **first);
 void cygrt_global_put(struct cygrt_task *first, struct cygrt_task *last, unsigned n);
 struct cygrt_task *cygrt_global_get(struct p *p); /* one to run; a fair share more goes to p's queue */

@@ -30,6 +30,7 @@ static int open_ps(struct cygrt_sched *s) {
     for (unsigned i = 0; i < s->nprocs; i++) {
         struct p *p = &s->ps[i];
         p->id = i;
+        p->clock_left = 1;
         p->rnd = 2654435761u * (i + 1);
         p->epfd = p->evfd = -1;
         atomic_store(&p->now, cyg_now());

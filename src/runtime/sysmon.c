@@ -3,6 +3,7 @@
  * dumps that a signal asked for. When all Ps sleep, so does it, without a tick. */
 #include "base/spin.h"
 #include "runtime/poller/poller.h"
+#include "runtime/queue.h"
 #include "runtime/sched.h"
 
 #define TICK (1 * CYG_MILLISECOND)
@@ -33,6 +34,7 @@ static unsigned look_around(void) {
         struct p *p = &s->ps[i];
         if (atomic_load(&p->sleep) != P_AWAKE) continue;
         awake++;
+        atomic_store_explicit(&p->clock_old, 1, memory_order_relaxed);
         if (neglects(p, now) || cygrt_queue_len(p) > 1) neglected++;
     }
     bool waiting = neglected || atomic_load_explicit(&s->glen, memory_order_relaxed);

@@ -1,7 +1,8 @@
 /* switch_x86_64.S: changing stacks. Saves what the System V ABI says a call preserves, except the floating-point control
  * words, which belong to the process (docs/internals/runtime.md). The stack a goroutine waits on looks, from its saved sp
- * upwards: r15 r14 r13 r12 rbx rbp return-address. It leaves by pop and indirect jump, because the return stack predictor
- * would guess the other goroutine's caller.
+ * upwards: r15 r14 r13 r12 rbx rbp return-address. It ends in
+ * ret: nearly every switch is made by the one call in leave_to(), so the return predictor guesses right, and it stays in step for the
+ * returns that follow. A jump instead leaves an entry behind, and each of those misses (52 against 23 ns for a yield).
  *
  * No GNU property note: a program that links this runs without shadow stacks, which this switch does not know. */
 #if defined(__x86_64__)
@@ -52,10 +53,7 @@ cygrt_switch:
     popq %rbp
     .cfi_adjust_cfa_offset -8
     .cfi_restore rbp
-    popq %rcx
-    .cfi_adjust_cfa_offset -8
-    .cfi_register rip, rcx
-    jmpq *%rcx
+    ret
     .cfi_endproc
     .size cygrt_switch, . - cygrt_switch
 
