@@ -1,7 +1,7 @@
 /* tso.h: store buffers, for the models in which the order of a store and a later load matters.
  *
  * CPUs 0 to CPUS - 1 each have a queue of stores; drain(cpu) writes them to mem[] in order, at any time. A load that finds no own
- * store of the same word in the queue reads mem[]; models are written so that this is so, or keep a copy of what they stored last.
+ * store of the same word in the queue reads mem[]; models are written so that this is so, ask for pending(), or keep a copy of what they stored last.
  * An atomic read-modify-write and a fence wait until the own queue is empty. This is x86's order (TSO). A relaxed
  * read-modify-write that C11 lets pass later loads is written as a load and a store() of its result.
  *
@@ -12,6 +12,7 @@ chan sb[CPUS] = [DEPTH] of { byte, byte };
 #define store(cpu, word, value) sb[cpu]!word, value
 #define fence(cpu) (len(sb[cpu]) == 0)
 #define drained(cpu) (len(sb[cpu]) == 0)
+#define pending(cpu, word, value) (sb[cpu]??[eval(word), eval(value)])
 
 proctype drain(byte cpu) {
     byte word, value;
