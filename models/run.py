@@ -91,9 +91,9 @@ def check(path, mutant=0, want_trail=False):
         if done.returncode != 0 or not Path(tmp, "pan.c").exists():
             raise ModelError(f"{path.name}: spin: {done.stdout[:2000]}{done.stderr[:2000]}")
         # A mutant is a short search: its compilation is what costs.
-        level = "-O0" if mutant else "-O1"
+        level = ["-O0", "-DREVERSE"] if mutant else ["-O1"]
         cc = os.environ.get("CC", "cc")
-        done = command([cc, "-w", level, "-DSAFETY", "-DVECTORSZ=2048", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MIB}", "-o", "pan", "pan.c"], tmp)
+        done = command([cc, "-w", *level, "-DSAFETY", "-DVECTORSZ=2048", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MIB}", "-o", "pan", "pan.c"], tmp)
         if done.returncode != 0:
             raise ModelError(f"{path.name}: {cc}: {done.stderr}")
         out = command(["./pan", f"-m{DEPTH}", "-w20"], tmp).stdout

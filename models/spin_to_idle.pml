@@ -27,8 +27,8 @@
 
 #define SLEEP(p) (p)      /* mem[]: p->sleep */
 #define IDLE(p) (2 + (p)) /* its bit in idle_mask */
-#define GLEN 4
-#define LOCK 5 /* sched.lock */
+#define PUT 4 /* tasks ever put into the global queue; glen is this less those taken. sched.lock is left out: */
+#define TAKEN 5 /* it keeps the two apart, and a store to PUT is seen before the lock is */
 #define TAIL(p) (6 + (p)) /* p's ring; its head is taken by compare-and-swap */
 #define AWAKE 0
 #define ASLEEP 1
@@ -64,13 +64,13 @@ inline wake_one() {
     got = false
 }
 
-proctype foreign() {
+proctype foreign() { /* two submissions */
     byte n, i;
     bool got;
     do
     :: n == 2 -> break
     :: else ->
-       atomic { drained(2) && mem[LOCK] == 0 -> mem[LOCK] = 1; store(2, GLEN, mem[GLEN] + 1); store(2, LOCK, 0) }
+       store(2, PUT, n + 1);
 #ifndef MUTANT_1
        fence(2);
 #endif
@@ -90,18 +90,18 @@ inline run_global() {
 }
 
 proctype M(byte me) {
-    bool spinning, got, until_now, was_notified;
+    bool spinning, got, until_now;
 #define other (1 - me)
 next:
     do
     :: finished -> break
     :: atomic {
-           drained(me) && mem[LOCK] == 0 && mem[GLEN] > 0 -> mem[GLEN] = mem[GLEN] - 1; /* cygrt_global_get */
+           drained(me) && mem[PUT] > mem[TAKEN] -> mem[TAKEN] = mem[TAKEN] + 1; /* cygrt_global_get */
            if :: spinning -> spinning = false; nspinning-- :: else fi
        }
        run_global()
     :: atomic {
-           !finished && mem[GLEN] == 0 ->
+           !finished && mem[PUT] == mem[TAKEN] ->
            if
            :: spinning
            :: !spinning && nspinning == 0 -> spinning = true; nspinning++
@@ -131,30 +131,27 @@ to_sleep:
 #endif
 #ifndef MUTANT_3
        if
-       :: mem[GLEN] > 0 -> until_now = true
+       :: mem[PUT] > mem[TAKEN] -> until_now = true
        :: else -> until_now = queued(other)
        fi;
 #endif
        if
-       :: atomic { poll_lock[me] -> skip }
+       :: atomic { poll_lock[me] -> until_now = false }
        :: atomic { !poll_lock[me] -> poll_lock[me] = true }
-          atomic { (bell[me] || until_now || finished) -> bell[me] = false; poll_lock[me] = false }
+          atomic { (bell[me] || until_now || finished) -> bell[me] = false; poll_lock[me] = false; until_now = false }
        fi;
-       until_now = false;
-       atomic { drained(me); was_notified = mem[SLEEP(me)] == NOTIFIED; mem[SLEEP(me)] = AWAKE }
-       atomic {
-           mem[IDLE(me)] = 0;
+       atomic { /* one step: each is sequentially consistent */
+           drained(me);
            if
-           :: was_notified && nspinning == 0 -> spinning = true; nspinning++
+           :: mem[SLEEP(me)] == NOTIFIED && nspinning == 0 -> spinning = true; nspinning++
            :: else
            fi;
-           was_notified = false
-       }
+           mem[SLEEP(me)] = AWAKE;
+           mem[IDLE(me)] = 0
 #ifndef MUTANT_5
-       deep = false
-#else
-       skip
+           ; deep = false
 #endif
+       }
     od
 }
 
@@ -163,7 +160,7 @@ proctype sysmon() {
     do
     :: finished -> break
     :: d_step {
-           nspinning == 0 && (mem[GLEN] > 0 || (mem[SLEEP(0)] == AWAKE && queued(0)) || (mem[SLEEP(1)] == AWAKE && queued(1))) &&
+           nspinning == 0 && (mem[PUT] > mem[TAKEN] || (mem[SLEEP(0)] == AWAKE && queued(0)) || (mem[SLEEP(1)] == AWAKE && queued(1))) &&
                ((mem[IDLE(0)] != 0 && mem[SLEEP(0)] == ASLEEP) || (mem[IDLE(1)] != 0 && mem[SLEEP(1)] == ASLEEP)) ->
                if
                :: mem[IDLE(0)] != 0 && mem[SLEEP(0)] == ASLEEP -> mem[SLEEP(0)] = NOTIFIED; bell[0] = true
