@@ -9,7 +9,7 @@ MESON_OPTIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 NINJA = ninja -C $(BUILD) -j$(JOBS)
-PYTESTS = $(wildcard tests/arch tests/layers tests/headers tests/install tests/probe tests/docs tests/integration)
+PYTESTS = $(wildcard tests/arch tests/layers tests/headers tests/install tests/probe tests/docs tests/models tests/integration)
 
 .PHONY: all help setup run test unit tests-built check lint format format-check bench install clean
 
@@ -30,7 +30,7 @@ run: setup $(BUILD)/build.ninja ## start the gateway's demonstration (CONFIG=fil
 	@$(NINJA) --quiet cygnet
 	@exec $(BUILD)/cygnet $(if $(CONFIG),gateway -c $(CONFIG),demo)
 
-test: tests-built ## all tests: unit, then layers, headers, install and integration with real peers
+test: tests-built ## all tests: unit, then layers, headers, install, models and integration with real peers
 	@status=0; \
 	meson test -C $(BUILD) --no-rebuild --print-errorlogs || status=1; \
 	CYGNET_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider --junitxml=$(BUILD)/pytest.xml $(PYTESTS) || status=1; \

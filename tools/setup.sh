@@ -30,6 +30,7 @@ needs() {
         need 'command -v promtool'               prometheus     'promtool, checks the metrics'\'' text'
         need 'command -v strace'                 strace         'counts system calls'
         need 'command -v ps'                     procps         'looks at threads and limits'
+        need 'command -v spin'                   spin           'checks the models of the runtime'\''s protocols'
         need 'command -v ss'                     iproute2       'looks at sockets'
         ;;
     check)

@@ -85,9 +85,13 @@ static int wait_ns(int epfd, struct epoll_event *evs, cyg_duration ns) {
     return epoll_wait(epfd, evs, CYGRT_EVENTS, ms);
 }
 
-static void dispatch(struct p *p, const struct epoll_event *ev) {
+static void dispatch(struct p *p, struct p *target, const struct epoll_event *ev) {
     struct cygrt_pd *pd = (struct cygrt_pd *)(uintptr_t)(ev->data.u64 & PTR_MASK);
-    if (!pd || atomic_load_explicit(&pd->tag, memory_order_acquire) != (uint16_t)(ev->data.u64 >> PTR_BITS)) return;
+    if (!pd) { /* the bell of target, which may be about to sleep: only its own M may take it (models/spin_to_idle.pml) */
+        if (p != target) cygrt_poller_notify(target);
+        return;
+    }
+    if (atomic_load_explicit(&pd->tag, memory_order_acquire) != (uint16_t)(ev->data.u64 >> PTR_BITS)) return;
     uint32_t e = ev->events;
     CYGRT_COUNT(p->n_event);
     cygrt_pd_ready(pd, e & EPOLLIN, e & EPOLLOUT, e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
@@ -108,6 +112,6 @@ void cygrt_poll(struct p *p, struct p *target, cyg_time until) {
     cyg_spin_unlock(&target->poll_lock);
     if (p == target) p->poll_due = now + CYGRT_POLL_EVERY;
     CYGRT_COUNT(p->n_poll);
-    for (int i = 0; i < n; i++) dispatch(p, &evs[i]);
+    for (int i = 0; i < n; i++) dispatch(p, target, &evs[i]);
     if (n > 1) cygrt_maybe_wake(p);
 }
