@@ -68,6 +68,7 @@ typedef struct cyg_go_opts {
     size_t stack_size;   /* bytes reserved; 0: the runtime's default; rounded up to a power of two, 16 KiB to 64 MiB */
     const char *file;    /* start site; the macros fill it in */
     int line;            /* start site; the macros fill it in */
+    bool pinned;         /* runs as if it began with cyg_lock_thread */
     uint64_t reserve[2]; /* zero */
 } cyg_go_opts;
 
@@ -109,6 +110,14 @@ CYG_API unsigned cyg_proc_hint(void);
  * Blocks: the thread, not the others. From: goroutine (on a foreign thread it simply calls fn). Returns: what fn returned. */
 CYG_API int cyg_blocking(int (*fn)(void *), void *arg);
 
+/* Keeps the calling goroutine on its thread, and other goroutines off it, until as many cyg_unlock_thread calls follow: for libraries
+ * that keep state per thread. A switch to or from it is one between threads, so it is slow. If the goroutine ends without
+ * unlocking, its thread ends too, with whatever state it has. Blocks: never. From: goroutine. */
+CYG_API void cyg_lock_thread(void);
+
+/* Takes one cyg_lock_thread back; aborts without one. Blocks: never. From: goroutine. */
+CYG_API void cyg_unlock_thread(void);
+
 #define CYG_READABLE 1
 #define CYG_WRITABLE 4
 
@@ -148,7 +157,9 @@ typedef struct cyg_runtime_stats {
     uint64_t retakes_hog_total; /* Ps taken from goroutines that computed for so long */
     uint64_t retakes_left_total; /* times such a P was left: its thread was merely descheduled, or max_extra_threads reached */
     uint64_t retakes_limit_total; /* times one could not be taken because max_threads was reached */
-    uint64_t threads_without_p;   /* threads whose P was taken and whose goroutine has not come back yet, now */
+    uint64_t queue_delay[24]; /* how long every 64th goroutine waited in a run queue: [i] counts those below 2^(i+8) ns that are
+                                 not in [i-1], the last one the rest */
+    uint64_t threads_without_p; /* threads whose P was taken and whose goroutine has not come back yet, now */
     uint64_t reserve[3];
 } cyg_runtime_stats;
 

@@ -59,6 +59,7 @@ void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_record *r) {
     g->file = NULL;
     g->line = 0;
     g->name = NULL;
+    g->pin_wanted = false;
     g->parent = 0;
     g->id = cygrt_goid(p);
     fiber_created(g);
@@ -85,6 +86,7 @@ void cygrt_goroutine_main(struct m *m) {
     cygrt_finish_prev(m);
     for (struct cygrt_task *t;;) {
         cygrt_exit(m);
+        if (__builtin_expect(g->pin_wanted, 0)) cygrt_pin(m, g);
         if (g->fn)
             g->fn(g->arg);
         else
@@ -93,7 +95,8 @@ void cygrt_goroutine_main(struct m *m) {
         (void)cygrt_enter(m);
         end(m, g);
         t = m->p ? cygrt_next_local(m->p) : NULL;
-        if (!t || t->kind != CYGRT_TASK_RECORD || g->size_class != cygrt_size_class(cygrt_sched.opts.stack_size)) {
+        if (!t || g->pins || t->kind != CYGRT_TASK_RECORD ||
+            g->size_class != cygrt_size_class(cygrt_sched.opts.stack_size)) {
             g->after = AFTER_EXIT;
             cygrt_leave_to(m, g, t);
             break;
@@ -144,6 +147,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     g->file = o->file;
     g->line = o->line;
     g->name = o->name;
+    g->pin_wanted = o->pinned;
     g->parent = me ? me->id : 0;
     g->id = cygrt_goid(p);
     fiber_created(g);

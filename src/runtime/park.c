@@ -1,7 +1,24 @@
 /* park.c: how goroutines wait and are woken. g->wait settles who enqueues g: WAITING means its stack is still in use, so a
  * waker only marks it WOKEN and whoever leaves the stack puts it back; PARKED means the waker enqueues it. */
 #include "base/fatal.h"
+#include "runtime/fuzz.h"
+#include "runtime/probes.h"
 #include "runtime/sched.h"
+
+static bool unpark(struct g *g, bool next) {
+    uint32_t s = atomic_load_explicit(&g->wait, memory_order_seq_cst);
+    for (;;) {
+        if (s != W_WAITING && s != W_PARKED) return false;
+        if (atomic_compare_exchange_weak_explicit(&g->wait, &s, W_WOKEN, memory_order_seq_cst, memory_order_seq_cst))
+            break;
+    }
+    if (s == W_PARKED) {
+        CYGRT_PROBE1(ready, g->id);
+        atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
+        cygrt_enqueue(&g->task, next);
+    }
+    return true;
+}
 
 void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj) {
     if (atomic_load_explicit(&g->wait, memory_order_acquire) != W_WOKEN) {
@@ -11,6 +28,8 @@ void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj) {
         g->wait_obj = obj;
         g->wait_since = p ? cygrt_p_now(p) : cyg_now();
         g->after = AFTER_PARK;
+        CYGRT_PROBE3(park, g->id, reason, obj);
+        if (cygrt_fuzz(p, 16)) (void)unpark(g, false); /* for no reason */
         m = cygrt_leave(m, g);
         g->reason = CYGRT_R_NONE;
         cygrt_exit(m);
@@ -38,20 +57,6 @@ void cygrt_park_until(struct g *g, enum cygrt_reason reason, const void *obj, cy
     cygrt_timer_arm(&w.t, deadline);
     cygrt_park(g, reason, obj);
     cygrt_timer_stop(&w.t);
-}
-
-static bool unpark(struct g *g, bool next) {
-    uint32_t s = atomic_load_explicit(&g->wait, memory_order_seq_cst);
-    for (;;) {
-        if (s != W_WAITING && s != W_PARKED) return false;
-        if (atomic_compare_exchange_weak_explicit(&g->wait, &s, W_WOKEN, memory_order_seq_cst, memory_order_seq_cst))
-            break;
-    }
-    if (s == W_PARKED) {
-        atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
-        cygrt_enqueue(&g->task, next);
-    }
-    return true;
 }
 
 bool cygrt_unpark(struct g *g) { return unpark(g, true); }

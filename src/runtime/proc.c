@@ -13,15 +13,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-bool cygrt_debug(const char *word) {
+/* What stands behind `word` in CYGNET_DEBUG: "" or "=..."; NULL: it does not stand there. */
+static const char *debug_word(const char *word) {
     const char *s = getenv("CYGNET_DEBUG");
     size_t n = strlen(word);
     while (s && *s) {
         size_t len = strcspn(s, ",");
-        if (len == n && memcmp(s, word, n) == 0) return true;
+        if (len >= n && memcmp(s, word, n) == 0 && (len == n || s[n] == '=')) return s + n;
         s += len + (s[len] == ',');
     }
-    return false;
+    return NULL;
+}
+
+bool cygrt_debug(const char *word) { return debug_word(word) != NULL; }
+
+long cygrt_debug_number(const char *word) {
+    const char *s = debug_word(word);
+    long v = s && *s == '=' ? strtol(s + 1, NULL, 10) : 0;
+    return v > 0 ? v : 0;
 }
 
 /* Two numbers of a cgroup file: quota and period in microseconds. "max" or an unreadable file: no quota. */
@@ -135,6 +144,18 @@ struct m *cygrt_m_start(struct p *p) {
     s->all_ms = m;
     cyg_spin_unlock(&s->lock);
     return m;
+}
+
+void cygrt_m_end(struct m *m) {
+    struct cygrt_sched *s = &cygrt_sched;
+    struct p *p = m->p;
+    atomic_store(&m->p, NULL);
+    cyg_spin_lock(&s->lock);
+    s->nms--; /* its struct stays until it is joined */
+    cyg_spin_unlock(&s->lock);
+    if (!p) return;
+    atomic_store(&p->m, NULL);
+    cygrt_handoff(p);
 }
 
 bool cygrt_room_for_m(void) {

@@ -25,6 +25,7 @@
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
 #include "runtime/retake.h"
+#include "runtime/probes.h"
 #include "runtime/queue.h"
 #include "runtime/sched.h"
 
@@ -240,7 +241,12 @@ static void settle(const struct suspect *x, cyg_time now) {
         (void)atomic_compare_exchange_strong(&m->bind, &retaking, BIND_OWNED);
         return;
     }
-    struct g *g = m->curg; /* stays: the M has not been in the runtime since */
+    /* If the M comes back now, the last exchange below fails, and what is read here, perhaps of another goroutine, is not used. */
+    struct g *g = __atomic_load_n(&m->curg, __ATOMIC_RELAXED);
+    if (!g) {
+        (void)atomic_compare_exchange_strong(&m->bind, &retaking, BIND_OWNED);
+        return;
+    }
     struct cygrt_site *site = site_of(g);
     uint64_t id = g->id;
     m->lost_since = p->watch.since;
@@ -260,6 +266,7 @@ static void settle(const struct suspect *x, cyg_time now) {
     atomic_fetch_add_explicit(&site->count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(x->verdict == HOG ? &s->n_retake_hog : &s->n_retake, 1, memory_order_relaxed);
     cyg_time stuck = now - m->lost_since;
+    CYGRT_PROBE3(retake, p->id, id, stuck);
     cygrt_handoff(p);
     report(id, site, stuck, x->verdict, now);
 }

@@ -12,6 +12,8 @@
 #include "base/spin.h"
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
+#include "runtime/fuzz.h"
+#include "runtime/probes.h"
 #include "runtime/queue.h"
 #include "runtime/sched.h"
 
@@ -62,12 +64,27 @@ static void enqueue_global(struct cygrt_task *t) {
     cygrt_wake_one();
 }
 
+/* Every so often the wait of what is enqueued is measured; if a thief takes it, that measurement is dropped. */
+static void sample(struct p *p, struct cygrt_task *t) {
+    p->sample_left = CYGRT_SAMPLE_EVERY;
+    p->sampled = t;
+    p->sampled_at = cyg_now();
+}
+
+static void sampled(struct p *p) {
+    uint64_t ns = (uint64_t)(cyg_now() - p->sampled_at) >> 8;
+    unsigned i = ns ? 64 - (unsigned)__builtin_clzll(ns) : 0;
+    p->sampled = NULL;
+    CYGRT_COUNT(p->delay[i < CYGRT_DELAYS ? i : CYGRT_DELAYS - 1]);
+}
+
 void cygrt_enqueue(struct cygrt_task *t, bool next) {
     struct cygrt_visit v = cygrt_visit_begin();
-    if (!v.p) {
+    if (!v.p || cygrt_fuzz(v.p, 8)) {
         enqueue_global(t);
     } else {
-        if (next)
+        if (--v.p->sample_left == 0) sample(v.p, t);
+        if (next && !cygrt_fuzz(v.p, 2))
             cygrt_queue_put_next(v.p, t);
         else
             cygrt_queue_put(v.p, t);
@@ -111,7 +128,7 @@ static inline struct cygrt_task *next_local(struct p *p) {
     if (now >= p->poll_due || now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) return NULL;
     struct cygrt_sched *s = &cygrt_sched;
     if (tick % CYGRT_GLOBAL_EVERY == 0 && atomic_load_explicit(&s->glen, memory_order_relaxed)) return NULL;
-    if (atomic_load_explicit(&s->state, memory_order_relaxed) != S_RUNNING) return NULL;
+    if (atomic_load_explicit(&s->state, memory_order_relaxed) != S_RUNNING || cygrt_fuzz(p, 4)) return NULL;
     struct cygrt_task *t = cygrt_queue_get_next(p);
     if (t) {
         if (now - p->slice_start < CYGRT_SLICE) return with_clock(p, t);
@@ -133,7 +150,14 @@ static inline void finish_prev(struct m *m) {
     if (!g) return;
     m->prev = NULL;
     switch (g->after) {
-    case AFTER_EXIT: cygrt_g_put(m->p, g); return;
+    case AFTER_EXIT:
+        if (__builtin_expect(g->pins != 0, 0)) {
+            g->pins = 1;
+            cygrt_unpin(m, g);
+            m->doomed = true;
+        }
+        cygrt_g_put(m->p, g);
+        return;
     case AFTER_YIELD:
         if (m->p)
             cygrt_queue_put(m->p, &g->task);
@@ -155,6 +179,7 @@ void cygrt_finish_prev(struct m *m) { finish_prev(m); }
 /* Settles on a task and makes it m's current goroutine. */
 static inline struct g *become(struct m *m, struct cygrt_task *t) {
     struct g *g = (struct g *)t;
+    if (__builtin_expect(t == m->p->sampled, 0)) sampled(m->p);
     if (t->kind == CYGRT_TASK_RECORD) {
         int err;
         g = cygrt_g_get(m->p, 0, &err);
@@ -167,7 +192,7 @@ static inline struct g *become(struct m *m, struct cygrt_task *t) {
     CYG_ASSERT(g->magic == CYGRT_G_MAGIC);
     CYGRT_COUNT(m->p->n_switch);
     atomic_store_explicit(&g->status, G_RUNNING, memory_order_relaxed);
-    m->curg = g;
+    __atomic_store_n(&m->curg, g, __ATOMIC_RELAXED); /* sysmon looks */
     return g;
 }
 
@@ -178,10 +203,23 @@ static void check_unguarded(struct g *g) {
                   (unsigned long long)g->id, g->file ? g->file : "?", g->line, (size_t)(g->hi - g->lo) >> 10);
 }
 
+/* A task that this M may not switch to: the scheduler sees to it; a pinned M's P will belong to another one. */
+static void put_found(struct m *m, struct cygrt_task *t) {
+    if (m->pinned_g)
+        cygrt_queue_put(m->p, t);
+    else
+        m->found = t;
+}
+
 static inline struct m *leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
     check_unguarded(g);
     m->prev = g;
-    m->curg = NULL;
+    __atomic_store_n(&m->curg, NULL, __ATOMIC_RELAXED);
+    if (__builtin_expect(m->pinned_g != NULL, 0)) atomic_store(&m->parked, 1);
+    if (__builtin_expect(t && (m->pinned_g || t->kind == CYGRT_TASK_PINNED), 0)) {
+        put_found(m, t);
+        t = NULL;
+    }
     struct g *to = t ? become(m, t) : NULL;
     fiber_before(m, g, to, g->after == AFTER_EXIT);
     m = cygrt_switch(&g->sp, to ? to->sp : m->g0_sp, m);
@@ -213,14 +251,6 @@ static struct cygrt_task *take_local(struct p *p) {
     return t;
 }
 
-static uint32_t next_random(struct p *p) {
-    uint32_t x = p->rnd;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    return p->rnd = x;
-}
-
 /* Looks at what a P that cannot do it now should have done: its timers, its poller. */
 static void help(struct p *p, struct p *other) {
     cyg_time now = cygrt_p_now(p);
@@ -235,7 +265,7 @@ static void help(struct p *p, struct p *other) {
 static struct cygrt_task *steal(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     for (int round = 0; round < 4; round++) {
-        unsigned at = next_random(p) % s->nprocs;
+        unsigned at = cygrt_random(p) % s->nprocs;
         for (unsigned i = 0; i < s->nprocs; i++, at = at + 1 == s->nprocs ? 0 : at + 1) {
             struct p *v = &s->ps[at];
             if (v == p) continue;
@@ -243,6 +273,7 @@ static struct cygrt_task *steal(struct p *p) {
             bool stuck = cygrt_p_now(p) - cygrt_p_now(v) > STUCK_AFTER;
             unsigned n = cygrt_queue_steal(p, v, round == 3 && stuck, &t);
             if (n) {
+                CYGRT_PROBE3(steal, p->id, v->id, n);
                 atomic_fetch_add_explicit(&p->n_steal, n, memory_order_relaxed);
                 atomic_store_explicit(&p->now, cyg_now(), memory_order_relaxed); /* as cygrt_global_get does */
                 return t;
@@ -344,8 +375,10 @@ static struct cygrt_task *find_runnable(struct m *m, struct p *p) {
     for (;;) {
         if (atomic_load_explicit(&s->state, memory_order_acquire) != S_RUNNING) return NULL;
         cyg_time now = read_clock(p);
+        struct cygrt_task *t = m->found;
+        m->found = NULL;
+        if (t) return t;
         if (now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) cygrt_timers_run(p, now);
-        struct cygrt_task *t;
         if (atomic_load_explicit(&p->tick, memory_order_relaxed) % CYGRT_GLOBAL_EVERY == 0 && (t = cygrt_global_get(p)))
             return t;
         if (now >= p->poll_due && cygrt_queue_len(p)) cygrt_poll(p, p, 0);
@@ -380,14 +413,18 @@ static bool wait_for_p(struct m *m) {
 
 void cygrt_m_loop(struct m *m) {
     for (;;) {
-        if (!m->p && !wait_for_p(m)) break;
+        struct cygrt_task *t = (struct cygrt_task *)m->pinned_g;
+        if (t ? !cygrt_pinned_wait(m) : !m->p && !wait_for_p(m)) break;
         struct p *p = m->p;
-        atomic_store(&p->m, m);
-        struct cygrt_task *t = find_runnable(m, p);
-        if (!t) break;
+        if (atomic_load_explicit(&p->m, memory_order_relaxed) != m) atomic_store(&p->m, m);
+        if (!t && !(t = find_runnable(m, p))) break;
         if (m->spinning) { /* the last spinner to find work sends the next one */
             stop_spinning(m);
             cygrt_maybe_wake(p);
+        }
+        if (t->kind == CYGRT_TASK_PINNED && ((struct g *)t)->pinned_m != m) {
+            cygrt_pinned_run(m, (struct g *)t);
+            continue;
         }
         struct g *g = become(m, t);
         if (!g) continue;
@@ -396,6 +433,10 @@ void cygrt_m_loop(struct m *m) {
         fiber_after(m, NULL);
         CYG_ASSERT(same == m); /* the scheduler's stack never leaves its thread */
         cygrt_finish_prev(m);
+        if (m->doomed) {
+            cygrt_m_end(m);
+            return;
+        }
     }
     stop_spinning(m);
 }

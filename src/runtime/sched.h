@@ -29,7 +29,9 @@
 #define CYGRT_STACK_DEFAULT (256u << 10)
 #define CYGRT_STACK_MIN (16u << 10)
 #define CYGRT_STACK_MAX (64u << 20)
-#define CYGRT_EVENTS 128 /* events taken by one epoll_wait */
+#define CYGRT_DELAYS 24
+#define CYGRT_SAMPLE_EVERY 64 /* enqueueings between two whose wait is measured */
+#define CYGRT_EVENTS 128      /* events taken by one epoll_wait */
 
 struct g;
 struct m;
@@ -38,7 +40,11 @@ struct cygrt_pd;
 
 /* ---- what a run queue holds ------------------------------------------------------------------------------------- */
 
-enum cygrt_task_kind { CYGRT_TASK_G = 1, CYGRT_TASK_RECORD = 2 };
+enum cygrt_task_kind {
+    CYGRT_TASK_G = 1,
+    CYGRT_TASK_RECORD = 2,
+    CYGRT_TASK_PINNED = 3 /* a G that only its M may run */
+};
 struct cygrt_task {
     struct cygrt_task *next; /* in the global queue or a batch */
     uint8_t kind;
@@ -95,6 +101,7 @@ struct g {
     uint8_t after;          /* what to do when its stack has been left: AFTER_* */
     uint8_t size_class;     /* log2 of the stack slot */
     bool guarded;
+    bool pin_wanted;    /* cyg_go_opts.pinned */
     bool used;          /* has run since cygrt_stack_trim looked at its stack */
     void *sp;           /* saved while not running */
     char *lo, *hi;      /* the stack: lo is above the guard, hi below this struct */
@@ -112,6 +119,8 @@ struct g {
     struct cygrt_ctx_core *ctx;    /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
     char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
+    uint32_t pins;                 /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
+    struct m *pinned_m;            /* then: where it runs */
     void *asan_fake;
     void *tsan_fiber;
 };
@@ -173,6 +182,10 @@ struct p {
     /* statistics: written by the owner */
     _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
     _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_poll, n_event, n_global;
+    _Atomic uint64_t delay[CYGRT_DELAYS]; /* sampled waits in the run queue: [i] those below 2^(i+8) ns, the last one the rest */
+    struct cygrt_task *sampled; /* the task whose wait is being measured, since when, and enqueueings until the next */
+    cyg_time sampled_at;
+    uint32_t sample_left;
     _Atomic uint64_t n_left, n_taken; /* start records left with a poller, and started or taken back */
 };
 enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
@@ -197,10 +210,13 @@ struct m {
     void *g0_sp;           /* the scheduler's context while a goroutine runs */
     bool spinning;
     pthread_t thread;
-    struct m *idle_next;     /* guarded by sched.lock */
-    struct m *all_next;      /* guarded by sched.lock */
-    _Atomic uint32_t parked; /* futex: 1 while it waits for a P */
-    struct p *next_p;        /* handed over with the wake-up */
+    struct m *idle_next;      /* guarded by sched.lock */
+    struct m *all_next;       /* guarded by sched.lock */
+    _Atomic uint32_t parked;  /* futex: 1 while it waits for a P */
+    struct p *next_p;         /* handed over with the wake-up */
+    struct g *pinned_g;       /* the goroutine that this thread is kept for */
+    struct cygrt_task *found; /* taken from a queue by who left a stack; the scheduler looks here first */
+    bool doomed;              /* a pinned goroutine has ended: so does its thread */
     void *sigstack;
     void *asan_fake;
     const void *stack_lo;
@@ -216,6 +232,8 @@ struct cygrt_sched {
     struct p *ps;
     cyg_runtime_opts opts;
     bool no_guard, no_mprotect, no_pwait2, no_exclusive, no_membarrier;
+    uint32_t fuzz;               /* a seed: schedules are shaken (fuzz.h); 0: not */
+    cyg_duration trace;          /* a line about the scheduler so often; 0: none */
     _Atomic bool report_retakes; /* a line on standard error, now and then */
 
     _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock of what follows */
@@ -330,7 +348,12 @@ struct m *cygrt_leave(struct m *m, struct g *g);
 struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t); /* t: what to run next; NULL: the scheduler */
 void cygrt_finish_prev(struct m *m);
 void cygrt_m_loop(struct m *m);
-bool cygrt_wake_one(void); /* wakes a sleeping P, if there is one */
+/* Threads kept for pinned goroutines (pin.c). */
+void cygrt_pin(struct m *m, struct g *g);
+void cygrt_unpin(struct m *m, struct g *g);
+void cygrt_pinned_run(struct m *m, struct g *g); /* m, with its P, found another M's goroutine: the P goes there */
+bool cygrt_pinned_wait(struct m *m); /* lets others have the P until this M's goroutine runs; false: the end */
+bool cygrt_wake_one(void);           /* wakes a sleeping P, if there is one */
 void cygrt_wake_p(struct p *p);
 void cygrt_maybe_wake(struct p *p); /* wakes one if p's queue is worth a wake-up */
 
@@ -368,15 +391,18 @@ unsigned cygrt_cpu_count(void);
 struct m *cygrt_m_start(struct p *p); /* a new thread that runs p; NULL if none can be had */
 void cygrt_handoff(struct p *p);      /* lets another thread run p */
 void *cygrt_sysmon_main(void *arg);
-bool cygrt_room_for_m(void);           /* a handoff would find or could make a thread */
-bool cygrt_membarrier_register(void);  /* before any thread is started */
-void cygrt_retake_round(cyg_time now); /* sysmon: takes the Ps of Ms that do not come back while work waits */
-void cygrt_retake_reset(void);         /* the runtime has stopped */
-void cygrt_retake_forget(void);        /* sysmon has overslept: what it saw means nothing */
-void cygrt_sysmon_poke(void);          /* async-signal-safe */
+void cygrt_trace_line(cyg_duration since_start); /* sysmon */
+void cygrt_m_end(struct m *m);                   /* the M's thread is about to end: its P goes on elsewhere */
+bool cygrt_room_for_m(void);                     /* a handoff would find or could make a thread */
+bool cygrt_membarrier_register(void);            /* before any thread is started */
+void cygrt_retake_round(cyg_time now);           /* sysmon: takes the Ps of Ms that do not come back while work waits */
+void cygrt_retake_reset(void);                   /* the runtime has stopped */
+void cygrt_retake_forget(void);                  /* sysmon has overslept: what it saw means nothing */
+void cygrt_sysmon_poke(void);                    /* async-signal-safe */
 void cygrt_futex_wait(_Atomic uint32_t *w, uint32_t val, cyg_duration timeout); /* timeout < 0: none */
 void cygrt_futex_wake(_Atomic uint32_t *w, int n);
-bool cygrt_debug(const char *word); /* CYGNET_DEBUG has it */
+bool cygrt_debug(const char *word);        /* CYGNET_DEBUG has it */
+long cygrt_debug_number(const char *word); /* it has word=number; else 0 */
 void cygrt_sigstack_init(struct m *m);
 void cygrt_sigstack_free(struct m *m);
 void cygrt_install_signals(void);

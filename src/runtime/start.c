@@ -23,6 +23,16 @@ static unsigned want_procs(unsigned asked) {
     return asked > CYGRT_MAX_PROCS ? CYGRT_MAX_PROCS : asked;
 }
 
+/* The seed is printed, so that what it found can be found again. */
+static void read_fuzz_seed(struct cygrt_sched *s) {
+    const char *env = getenv("CYGNET_SCHED_FUZZ");
+    s->fuzz = env ? (uint32_t)strtoul(env, NULL, 0) : 0;
+    if (!s->fuzz) return;
+    char line[80];
+    int n = snprintf(line, sizeof line, "cygnet: schedules are shaken, CYGNET_SCHED_FUZZ=%u\n", s->fuzz);
+    (void)!write(2, line, (size_t)n);
+}
+
 static int open_ps(struct cygrt_sched *s) {
     s->ps = aligned_alloc(CYGRT_CACHELINE, sizeof *s->ps * s->nprocs);
     if (!s->ps) return CYG_ENOMEM;
@@ -31,7 +41,9 @@ static int open_ps(struct cygrt_sched *s) {
         struct p *p = &s->ps[i];
         p->id = i;
         p->clock_left = 1;
-        p->rnd = 2654435761u * (i + 1);
+        p->sample_left = CYGRT_SAMPLE_EVERY;
+        p->rnd = 2654435761u * (i + 1) ^ s->fuzz * 40503u;
+        if (!p->rnd) p->rnd = 1;
         p->epfd = p->evfd = -1;
         atomic_store(&p->now, cyg_now());
         atomic_store(&p->timer_min, INT64_MAX);
@@ -73,6 +85,8 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     s->no_exclusive = cygrt_debug("noexclusive");
     s->no_membarrier = cygrt_debug("nomembarrier") || !cygrt_membarrier_register();
     s->report_retakes = cygrt_debug("retakes");
+    s->trace = cygrt_debug_number("schedtrace") * CYG_MILLISECOND;
+    read_fuzz_seed(s);
     cygrt_stacks_init();
     if ((err = open_ps(s)) < 0) {
         close_ps(s);
@@ -87,6 +101,12 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
 out:
     atomic_store(&starting, 0);
     return err;
+}
+
+/* An M that waits for a P, of anybody or of whoever finds its pinned goroutine. */
+static void wake_for_the_end(struct m *m) {
+    atomic_store(&m->parked, 0);
+    cygrt_futex_wake(&m->parked, 1);
 }
 
 /* Joins a thread; with patience >= 0 no longer than so long. */
@@ -111,10 +131,9 @@ static int stop(cyg_duration patience) {
         cyg_spin_lock(&s->lock);
         struct m *m = s->all_ms;
         if (m) s->all_ms = m->all_next;
-        for (struct m *i = s->idle_ms; i; i = i->idle_next) {
-            atomic_store(&i->parked, 0);
-            cygrt_futex_wake(&i->parked, 1);
-        }
+        for (struct m *i = s->idle_ms; i; i = i->idle_next) wake_for_the_end(i);
+        for (struct m *i = s->all_ms; i; i = i->all_next) wake_for_the_end(i);
+        if (m) wake_for_the_end(m);
         s->idle_ms = NULL;
         cyg_spin_unlock(&s->lock);
         if (!m) break;

@@ -70,17 +70,22 @@ void *cygrt_sysmon_main(void *arg) {
     pthread_setname_np(pthread_self(), "cygnet-sysmon");
     bool alone = s->nprocs == 1;
     cyg_duration busy_tick = alone ? ALONE_TICK : TICK;
+    cyg_time began = cyg_now(), next_trace = began + s->trace;
     unsigned quiet = 0, deep_after = alone ? 2 : VERY_QUIET_TICKS;
     while (atomic_load(&s->state) == S_RUNNING) {
         if (atomic_exchange(&s->dump_wanted, 0)) cyg_dump(2);
         quiet = look_around() ? 0 : quiet + 1;
+        if (s->trace && cyg_now() >= next_trace) {
+            cygrt_trace_line(cyg_now() - began);
+            next_trace += s->trace;
+        }
         if (quiet < deep_after) {
             tick(quiet < QUIET_TICKS ? busy_tick : SLOW_TICK);
             continue;
         }
         atomic_store(&s->sysmon_deep, 1);
         bool go_on = any_awake() || atomic_load(&s->dump_wanted) || atomic_load(&s->state) != S_RUNNING;
-        if (!go_on) cygrt_futex_wait(&s->sysmon_deep, 1, -1);
+        if (!go_on) cygrt_futex_wait(&s->sysmon_deep, 1, s->trace ? s->trace : -1);
         atomic_store(&s->sysmon_deep, 0);
         cygrt_retake_forget();
         quiet = 0;

@@ -3,6 +3,7 @@
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/poller/poller.h"
+#include "runtime/probes.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -112,6 +113,7 @@ void cygrt_poll(struct p *p, struct p *target, cyg_time until) {
     cyg_spin_unlock(&target->poll_lock);
     if (p == target) p->poll_due = now + CYGRT_POLL_EVERY;
     CYGRT_COUNT(p->n_poll);
+    CYGRT_PROBE3(poll, p->id, target->id, n);
     for (int i = 0; i < n; i++) dispatch(p, target, &evs[i]);
     if (n > 1) cygrt_maybe_wake(p);
 }
