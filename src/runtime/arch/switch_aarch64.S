@@ -57,10 +57,12 @@ cygrt_switch:
     .hidden cygrt_entry
     .type cygrt_entry, %function
     .p2align 4
-/* Where a goroutine begins: the m that switched to it is in x0. The chain of frames ends here. */
+/* Where a goroutine begins, behind the nop (stack.h says why): the m that switched to it is in x0. The chain of frames ends
+ * here. */
 cygrt_entry:
     .cfi_startproc
     .cfi_undefined x30
+    nop
     hint #36                   /* bti j: an indirect jump lands here */
     mov x29, #0
     mov x30, #0
