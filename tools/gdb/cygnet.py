@@ -14,6 +14,7 @@ Instead an unwinder claims frame 0 of the selected thread and says that its call
 all above it are the goroutine's, and gdb unwinds them as any others. docs/internals/debugging.md has the reasons.
 """
 
+import bisect
 import os
 import re
 import struct
@@ -29,6 +30,7 @@ FRAMES_MAX = 64
 SYSTEM_LIBRARIES = ("libc.so", "libc-", "libpthread", "ld-linux", "linux-vdso", "libm.so")
 # Directories beside the library's own layers whose code is a program on top of it.
 NOT_THE_LIBRARY = ("gateway/", "cmd/")
+PREFIXES = ("cyg_", "cygrt_")
 
 
 def read(addr, n):
@@ -230,7 +232,6 @@ def find_threads(goroutines):
     A thread in a signal handler is on a stack of its own, and its older frames are looked at."""
     ordered = sorted(goroutines, key=lambda g: g.lo)
     los = [g.lo for g in ordered]
-    import bisect
 
     def owner(sp):
         i = bisect.bisect_right(los, sp) - 1
@@ -289,36 +290,70 @@ class Places:
         sal = gdb.find_pc_line(pc)
         full = sal.symtab.fullname() if sal.symtab else ""
         where = "%s:%d" % (os.path.basename(full), sal.line) if full else ""
-        function = None
+        names = []
         block = gdb.block_for_pc(pc)
-        while block and not block.function:
+        while block and not block.is_static and not block.is_global:
+            if block.function:
+                names.append(block.function.name)
             block = block.superblock
-        if block:
-            function = block.function.name
-        if not function:
+        if not names:
             m = self.SYMBOL.match(gdb.execute("info symbol 0x%x" % pc, to_string=True).strip())
-            function = m.group(1) if m else "0x%x" % pc
+            return self._judged(pc, m.group(1) if m else "0x%x" % pc, where, full)
+        for function in names:  # the innermost first: functions of our headers are inlined into the program's
+            if not function.startswith(PREFIXES):
+                return self._judged(pc, function, where if function == names[0] else "", full)
+        return names[0], where, True
+
+    def _judged(self, pc, function, where, full):
         return function, where, self._is_library(pc, function, full)
 
     def _is_library(self, pc, function, full):
+        """None: linked in statically without debug information, and not called cyg_: perhaps a static function of it."""
+        if function.startswith(PREFIXES):
+            return True
         if self.shared:
             return gdb.solib_name(pc) == self.own
-        if full and self.root:
+        if self.root:
             return full.startswith(self.root) and not full[len(self.root) :].startswith(NOT_THE_LIBRARY)
-        return function.startswith(("cyg_", "cygrt_"))
+        return False if full else None
+
+    def of_frame(self, frame):
+        """The same of a frame, which knows what was inlined."""
+        pc = frame.pc() - (0 if frame.level() == 0 else 1)
+        symtab = frame.find_sal().symtab
+        full, line = (symtab.fullname(), frame.find_sal().line) if symtab else ("", 0)
+        function = frame.name() or "0x%x" % frame.pc()
+        return function, "%s:%d" % (os.path.basename(full), line) if full else "", self._is_library(pc, function, full)
 
     def top(self, g):
-        """Where goroutine g is: its newest frame outside the library, else the function it began with."""
+        """(function, line) where goroutine g is: its newest frame outside the library, else the function it began with."""
         if g.thread:
             return self._top_of_thread(g.thread)
         pcs = g.chain()
         if len(pcs) == 1:  # has not run yet
             return "%s (not begun)" % self.of(g.fn + 1)[0], ""
+        perhaps = None
         for pc in pcs:
             function, where, own = self.of(pc)
-            if not own:
+            if own is False:
                 return function, where
-        return self.of(g.fn + 1)[0], ""
+            if own is None and not perhaps:
+                perhaps = function, where
+        return perhaps or (self.of(g.fn + 1)[0], "")
+
+    def outside(self, frame):
+        """The newest frame from this one on that is neither the library's nor the system's; else this one."""
+        first, perhaps = frame, None
+        for _ in range(FRAMES_MAX):
+            if not frame:
+                break
+            own = self.of_frame(frame)[2]
+            if own is False and not os.path.basename(gdb.solib_name(frame.pc()) or "").startswith(SYSTEM_LIBRARIES):
+                return frame
+            if own is None:
+                perhaps = perhaps or frame
+            frame = frame.older()
+        return perhaps or first
 
     def _top_of_thread(self, thread):
         chosen, UNWINDER.selected = UNWINDER.selected, None
@@ -326,18 +361,7 @@ class Places:
             with Here():
                 thread.switch()
                 gdb.invalidate_cached_frames()
-                frame = gdb.newest_frame()
-                first = self.of(frame.pc() + 1)
-                for _ in range(FRAMES_MAX):
-                    if not frame or frame.type() == gdb.SIGTRAMP_FRAME:
-                        break
-                    at = frame.pc() + (1 if frame.level() == 0 else 0)
-                    function, where, own = self.of(at)
-                    library = os.path.basename(gdb.solib_name(at) or "")
-                    if not own and not library.startswith(SYSTEM_LIBRARIES):
-                        return frame.name() or function, where
-                    frame = frame.older()
-                return first[0], first[1]
+                return self.of_frame(self.outside(gdb.newest_frame()))[:2]
         finally:
             UNWINDER.selected = chosen
             gdb.invalidate_cached_frames()
@@ -355,7 +379,7 @@ class Selected:
     """A goroutine to which a thread's frame 0 leads."""
 
     def __init__(self, g, regs, thread, sp):
-        self.id, self.regs, self.thread, self.thread_sp = g.id, regs, thread.ptid, sp
+        self.id, self.state, self.regs, self.thread, self.thread_sp = g.id, g.state()[0], regs, thread.ptid, sp
         self.sp = g.sp
         self.pc = struct.unpack("<Q", regs[PC[arch()]])[0]
 
@@ -416,7 +440,7 @@ class GoroutineFilter:
         s = UNWINDER.selected
         for i, frame in enumerate(frames):
             here = s and i == 0 and gdb.selected_thread().ptid == s.thread and frame.inferior_frame().level() == 0
-            yield SwitchFrame(frame, "[goroutine %d left its thread]" % s.id) if here else frame
+            yield SwitchFrame(frame, "<goroutine %d is %s>" % (s.id, s.state)) if here else frame
 
 
 UNWINDER = GoroutineUnwinder()
@@ -440,7 +464,7 @@ def select(g, places):
     deselect()
     if g.thread:
         g.thread.switch()
-        gdb.newest_frame().select()
+        places.outside(gdb.newest_frame()).select()
         return
     regs = g.saved()
     if not regs:
@@ -452,10 +476,7 @@ def select(g, places):
     sp = int(gdb.newest_frame().read_register(SP[arch()])) & (2**64 - 1)
     UNWINDER.selected, FILTER.enabled = Selected(g, regs, thread, sp), True
     gdb.invalidate_cached_frames()
-    first = frame = gdb.newest_frame().older()
-    while frame and places.of(frame.pc())[2]:
-        frame = frame.older()
-    (frame or first).select()
+    places.outside(gdb.newest_frame().older()).select()
 
 
 # ---- commands -------------------------------------------------------------------------------------------------------------
