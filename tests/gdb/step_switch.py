@@ -31,7 +31,10 @@ def one_switch():
 
 
 gdb.execute("break main", to_string=True)
-gdb.execute("run", to_string=True)
+remote = gdb.convenience_variable("remote")  # a gdbserver's address: an emulator
+gdb.execute("target remote " + remote.string() if remote else "run", to_string=True)
+if remote:
+    gdb.execute("continue", to_string=True)
 gdb.execute("break *cygrt_switch", to_string=True)
 gdb.execute("continue", to_string=True)
 gdb.execute("set scheduler-locking step")

@@ -53,7 +53,7 @@ class Program:
 
 def gdb(program, *commands, args=(), env=None):
     """What gdb printed for these commands; "== N" stands before the output of command N."""
-    line = [GDB, "-nx", "-batch", "-iex", "set auto-load no", "-iex", "set debuginfod enabled off", "-ex", "set width 0",
+    line = [getattr(program, "gdb", GDB), "-nx", "-batch", "-iex", "set auto-load no", "-iex", "set debuginfod enabled off", "-ex", "set width 0",
             "-ex", "set pagination off", "-ex", f"source {script()}"]
     for i, command in enumerate(commands):
         line += ["-ex", f"echo \\n== {i}\\n", "-ex", command]

@@ -23,9 +23,15 @@ def switching(root, build, tmp_path_factory):
 def steps(switching):
     if not GDB:
         pytest.skip("no gdb")
+    return step_through(GDB, switching)
+
+
+def step_through(gdb, program, remote=None):
+    """What step_switch.py saw of the program, under gdb itself or in an emulator."""
+    where = ["-ex", f'set $remote = "{remote}"'] if remote else []
     done = subprocess.run(
-        [GDB, "-nx", "-batch", "-iex", "set auto-load no", "-iex", "set debuginfod enabled off", "-x", f"{HERE}/step_switch.py",
-         switching.path], env=switching.env, capture_output=True, text=True, timeout=300)
+        [gdb, "-nx", "-batch", "-iex", "set auto-load no", "-iex", "set debuginfod enabled off", *where, "-x",
+         f"{HERE}/step_switch.py", program.path], env=program.env, capture_output=True, text=True, timeout=300)
     line = re.search(r"^STEPS (.*)$", done.stdout, re.M)
     assert line, done.stdout + done.stderr
     return json.loads(line.group(1))
@@ -45,6 +51,14 @@ def whose(names):
 
 
 def test_gdb_sees_whole_chains_at_every_instruction_of_the_switch(steps):
+    check_whole(steps)
+
+
+def test_gdb_changes_chains_where_the_stack_pointer_changes(steps):
+    check_change(steps)
+
+
+def check_whole(steps):
     assert len(steps) == 60
     for switch in steps:
         assert len(switch) > 10
@@ -53,7 +67,7 @@ def test_gdb_sees_whole_chains_at_every_instruction_of_the_switch(steps):
             assert "??" not in names, (asm, names)
 
 
-def test_gdb_changes_chains_where_the_stack_pointer_changes(steps):
+def check_change(steps):
     seen = set()
     for switch in steps:
         at = next(i for i, (asm, _) in enumerate(switch) if re.search(r"mov +%rsi,%rsp|mov\tsp, x1|mov +sp, x1", asm))

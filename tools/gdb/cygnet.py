@@ -308,14 +308,14 @@ class Places:
         return function, where, self._is_library(pc, function, full)
 
     def _is_library(self, pc, function, full):
-        """None: linked in statically without debug information, and not called cyg_: perhaps a static function of it."""
+        """None: linked in statically, and nothing says whose it is: perhaps a static function of the library."""
         if function.startswith(PREFIXES):
             return True
         if self.shared:
             return gdb.solib_name(pc) == self.own
-        if self.root:
-            return full.startswith(self.root) and not full[len(self.root) :].startswith(NOT_THE_LIBRARY)
-        return False if full else None
+        if not full:
+            return None
+        return bool(self.root) and full.startswith(self.root) and not full[len(self.root) :].startswith(NOT_THE_LIBRARY)
 
     def of_frame(self, frame):
         """The same of a frame, which knows what was inlined."""
