@@ -44,6 +44,7 @@ needs() {
         need 'command -v aarch64-linux-gnu-gcc'  gcc-aarch64-linux-gnu  'compiles for aarch64'
         need 'test -d /usr/aarch64-linux-gnu/include' libc6-dev-arm64-cross 'C library for aarch64'
         need 'command -v gdb-multiarch'          gdb-multiarch  'looks at goroutines on aarch64'
+        need 'command -v perf'                   linux-perf     'samples chains of calls'
         need 'command -v qemu-aarch64 || command -v qemu-aarch64-static' qemu-user 'runs what was compiled for aarch64'
         ;;
     bench)

@@ -1,6 +1,7 @@
 /* parked.c: goroutines that wait in known places, for gdb to find: by sleep, read, mutex and waitgroup, in a blocking call, as the
  * record of an idle connection, not begun, and one that runs. With one P nothing depends on time: a goroutine that was started
- * has parked when cyg_yield comes back. all_are_parked is where a debugger stops it; then it prints "ready" and computes. */
+ * has parked when cyg_yield comes back. all_are_parked is where a debugger stops it; then it prints "ready" and computes, or with an argument overflows its
+ * stack. */
 #include <cygnet/cygnet.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -74,10 +75,16 @@ KEEP static void compute(void) {
     while (!stop) NO_TAIL();
 }
 
+KEEP static int overflow(int n) {
+    volatile char big[256];
+    big[0] = (char)n;
+    return n < 0 ? 0 : overflow(n + 1) + big[0];
+}
+
 static void runner(void *arg) {
-    (void)arg;
     if (cyg_go(not_begun, NULL) < 0) _exit(3);
     all_are_parked();
+    if (arg) (void)overflow(1);
     compute();
     NO_TAIL();
 }
@@ -95,17 +102,18 @@ static int start(void (*fn)(void *), void *arg) {
 }
 
 static int work(int argc, char **argv) {
-    (void)argc, (void)argv;
+    (void)argv;
     static int ms = 3600 * 1000;
     cyg_conn *conn;
     if (pipe(silent) || pipe(blocked_on) || socketpair(AF_UNIX, SOCK_STREAM, 0, idle)) return 2;
     cyg_waitgroup_add(&forever, 1);
     cyg_mutex_lock(&mutex);
-    if (start(sleeper, &ms) < 0 || start(reader, &silent[0]) < 0 || start(locker, &mutex) < 0 || start(sleeper, &ms) < 0) return 2;
+    if (start(sleeper, &ms) < 0 || start(reader, &silent[0]) < 0 || start(locker, &mutex) < 0 || start(sleeper, &ms) < 0)
+        return 2;
     if (cyg_conn_from_fd(idle[0], &conn) < 0 || cyg_conn_on_readable(conn, on_idle, conn, 0) < 0) return 2;
     if (start(blocker, &blocked_on[0]) < 0) return 2;
     while (!atomic_load(&in_call)) cyg_yield();
-    if (cyg_go(runner, NULL) < 0) return 2;
+    if (cyg_go(runner, argc > 1 ? &ms : NULL) < 0) return 2;
     return wait_inner();
 }
 

@@ -259,6 +259,18 @@ def test_letting_it_run_ends_the_selection(plain):
     assert frames(out[5])[:2] == [(0, "compute"), (1, "runner")], out.all
 
 
+def test_overflowed_stack_belongs_to_its_goroutine(plain):
+    """The stack pointer is in the guard page, and later, in the handler, on the thread's alternate stack."""
+    out = gdb(plain, "set args overflow", "break all_are_parked", "run", "continue", "goroutine", "goroutine 7 bt -4", "break on_fault",
+              "continue", "goroutine", "info goroutines", "goroutine 7 bt -4", "kill")
+    assert "SIGSEGV" in out[3] and "on_fault" in out[7], out.all
+    for asked, walked in ((4, 5), (8, 10)):
+        assert "Goroutine 7 (running)" in out[asked], out.all
+        names = [f for _, f in frames(out[walked])]
+        assert names == ["overflow", "runner", "cygrt_goroutine_main", "cygrt_entry"], out.all
+    assert re.search(r"7 +running \(thread \d+\) .* overflow \(\)", out[9]), out.all
+
+
 def test_numbers_that_are_not_there(plain, core):
     out = from_core(plain, core, "goroutine 99")
     assert "there is no goroutine 99" in out.all

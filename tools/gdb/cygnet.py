@@ -82,6 +82,12 @@ class Table:
             self.numbers[name.split(b"\0")[0].decode()] = value
         self.reasons = [read_string(read_word(reasons + WORD * i)) for i in range(nreasons)]
         self.frame = (read_string(frame) or "").split()
+        self.strings = {}  # by address: thousands of goroutines share a few
+
+    def string(self, addr):
+        if addr not in self.strings:
+            self.strings[addr] = read_string(addr)
+        return self.strings[addr]
 
     def __getitem__(self, name):
         return self.numbers[name]
@@ -144,7 +150,7 @@ class Goroutine:
 
     @property
     def name(self):
-        return read_string(self.name_at) or ""
+        return self.table.string(self.name_at) or ""
 
     def state(self):
         """(state, what it waits for)"""
@@ -163,7 +169,7 @@ class Goroutine:
 
     def started(self):
         if self.file:
-            return "%s:%d" % (read_string(self.file) or "?", self.line)
+            return "%s:%d" % (self.table.string(self.file) or "?", self.line)
         return "readiness of a connection" if self.is_record else "?"
 
     def saved(self):
@@ -183,9 +189,11 @@ class Goroutine:
             return []
         pcs = [struct.unpack("<Q", regs[PC[arch()]])[0]]
         fp, last = struct.unpack("<Q", regs[FP[arch()]])[0], self.sp
+        page = read(self.sp, min(self.hi - self.sp, 4096))  # most chains are within it
         while last < fp <= self.hi - 2 * WORD and fp % WORD == 0 and len(pcs) < FRAMES_MAX:
-            last = fp
-            fp, pc = struct.unpack("<QQ", read(fp, 2 * WORD))
+            last, at = fp, fp - self.sp
+            pair = page[at : at + 2 * WORD] if at + 2 * WORD <= len(page) else read(fp, 2 * WORD)
+            fp, pc = struct.unpack("<QQ", pair)
             if not pc:
                 break
             pcs.append(pc)
@@ -227,11 +235,26 @@ class Here:
         return False
 
 
+def owner_of_thread(owner):
+    """The goroutine on whose stack the selected thread is, or was before a signal."""
+    frame, in_handler = gdb.newest_frame(), False
+    for depth in range(FRAMES_MAX):
+        g = owner(int(frame.read_register(SP[arch()])) & (2**64 - 1))
+        if g:
+            return g
+        in_handler = in_handler or frame.type() == gdb.SIGTRAMP_FRAME
+        frame = frame.older()
+        if not frame or (depth > 16 and not in_handler):
+            break
+    return None
+
+
 def find_threads(goroutines):
     """Sets g.thread of those on whose stack a thread is: what a stack pointer says holds in every state, also within a switch.
     A thread in a signal handler is on a stack of its own, and its older frames are looked at."""
     ordered = sorted(goroutines, key=lambda g: g.lo)
-    los = [g.lo for g in ordered]
+    # After an overflow the stack pointer is in the guard.
+    los = [g.lo - g.table["slot.guard"] for g in ordered]
 
     def owner(sp):
         i = bisect.bisect_right(los, sp) - 1
@@ -244,19 +267,11 @@ def find_threads(goroutines):
                 thread.switch()
                 gdb.invalidate_cached_frames()
                 try:
-                    frame, depth = gdb.newest_frame(), 0
-                    in_handler = False
-                    while frame and depth < FRAMES_MAX:
-                        g = owner(int(frame.read_register(SP[arch()])) & (2**64 - 1))
-                        if g:
-                            g.thread = thread
-                            break
-                        in_handler = in_handler or frame.type() == gdb.SIGTRAMP_FRAME
-                        frame, depth = frame.older(), depth + 1
-                        if depth > 16 and not in_handler:
-                            break
-                except gdb.error:
+                    g = owner_of_thread(owner)
+                except gdb.error:  # what cannot be unwound is on no goroutine's stack
                     continue
+                if g:
+                    g.thread = thread
     finally:
         UNWINDER.selected = chosen
         gdb.invalidate_cached_frames()
@@ -472,6 +487,8 @@ def select(g, places):
     thread = gdb.selected_thread()
     if not thread:
         raise gdb.GdbError("no thread is selected")
+    if g.status == g.table["status.running"]:
+        gdb.write("Goroutine %d is about to run or its thread cannot be told: its frames may be old.\n" % g.id)
     gdb.newest_frame().select()
     sp = int(gdb.newest_frame().read_register(SP[arch()])) & (2**64 - 1)
     UNWINDER.selected, FILTER.enabled = Selected(g, regs, thread, sp), True
@@ -555,14 +572,19 @@ nobody can ask the clock, so ages are lower bounds."""
         table, goroutines, idle, threads, now, bound = survey()
         gdb.write("%d goroutines, %d idle connections, %d threads for goroutines\n" % (len(goroutines), idle, threads))
         if goroutines:
-            rows = self.folded if fold else self.rows
-            rows = rows(goroutines, Places(table), now, bound)
-            gdb.write(columns(rows if limit is None else rows[: limit + 1]))
-            if limit is not None and len(rows) > limit + 1:
-                gdb.write("and %d lines more\n" % (len(rows) - limit - 1))
+            places = Places(table)
+            if fold:
+                rows = self.folded(goroutines, places, now, bound)
+                more = len(rows) - 1 - limit if limit is not None else 0
+                rows = rows[: limit + 1] if limit is not None else rows
+            else:
+                shown = goroutines[:limit]
+                rows, more = self.rows(shown, current(goroutines), places, now, bound), len(goroutines) - len(shown)
+            gdb.write(columns(rows))
+            if more > 0:
+                gdb.write("and %d lines more\n" % more)
 
-    def rows(self, goroutines, places, now, bound):
-        here = current(goroutines)
+    def rows(self, goroutines, here, places, now, bound):
         rows = [("", "Id", "State", "Waits for", "For", "Name", "Started at", "In")]
         for g in goroutines:
             state, why = g.state()
