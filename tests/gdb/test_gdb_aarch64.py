@@ -56,7 +56,7 @@ def test_list_and_backtraces_of_a_core_file(root, tmp_path):
     cores = list(tmp_path.glob("qemu_*.core"))  # the guest's; the kernel may write one of the emulator too
     assert cores, "qemu-user wrote no core file"
     out = from_core(program, cores[0], "info goroutines", "goroutine all bt")
-    check_list(out[0])
+    check_list(out[0], runner="compute")
     check_chains(out[1], "static", runner="compute")
 
 
