@@ -9,7 +9,7 @@ MESON_OPTIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 NINJA = ninja -C $(BUILD) -j$(JOBS)
-PYTESTS = $(wildcard tests/arch tests/layers tests/headers tests/install tests/probe tests/docs tests/models tests/integration)
+PYTESTS = $(wildcard tests/arch tests/layers tests/headers tests/install tests/probe tests/docs tests/models tests/gdb tests/integration)
 
 .PHONY: all help setup run test unit tests-built check lint format format-check bench install clean
 
@@ -65,7 +65,7 @@ bench: setup $(BUILD)/build.ninja ## measure against floors and peers on two CPU
 	@$(NINJA) --quiet
 	@for script in hello proxy; do $(PYTHON) bench/$$script.py --build $(BUILD) || exit 1; done
 
-install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc and binary under PREFIX (/usr/local), inside DESTDIR
+install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc, binary and gdb script under PREFIX (/usr/local), inside DESTDIR
 	@test "$$(cat $(BUILD)/.prefix)" = "$(PREFIX)" || meson setup --reconfigure $(BUILD) --prefix=$(PREFIX) >/dev/null
 	@echo $(PREFIX) >$(BUILD)/.prefix
 	@$(NINJA) --quiet

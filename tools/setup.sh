@@ -29,6 +29,7 @@ needs() {
         need 'command -v wrk'                    wrk            'load'
         need 'command -v promtool'               prometheus     'promtool, checks the metrics'\'' text'
         need 'command -v strace'                 strace         'counts system calls'
+        need 'command -v gdb'                    gdb            'looks at goroutines'
         need 'command -v ps'                     procps         'looks at threads and limits'
         need 'command -v spin'                   spin           'checks the models of the runtime'\''s protocols'
         need 'command -v ss'                     iproute2       'looks at sockets'
@@ -43,6 +44,8 @@ needs() {
         need 'command -v cppcheck'               cppcheck       'lint'
         need 'command -v aarch64-linux-gnu-gcc'  gcc-aarch64-linux-gnu  'compiles for aarch64'
         need 'test -d /usr/aarch64-linux-gnu/include' libc6-dev-arm64-cross 'C library for aarch64'
+        need 'command -v gdb-multiarch'          gdb-multiarch  'looks at goroutines on aarch64'
+        need 'command -v perf'                   linux-perf     'samples chains of calls'
         need 'command -v qemu-aarch64 || command -v qemu-aarch64-static' qemu-user 'runs what was compiled for aarch64'
         ;;
     bench)

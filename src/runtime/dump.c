@@ -14,7 +14,7 @@
 
 #define FRAMES 16
 
-static const char *const reasons[CYGRT_REASONS] = {
+const char *const cygrt_reasons[CYGRT_REASONS] = {
     [CYGRT_R_NONE] = "",
     [CYGRT_R_SLEEP] = "sleep",
     [CYGRT_R_READ] = "read",
@@ -27,7 +27,7 @@ static const char *const reasons[CYGRT_REASONS] = {
     [CYGRT_R_YIELD] = "yield",
 };
 
-const char *cygrt_reason_text(enum cygrt_reason r) { return r < CYGRT_REASONS ? reasons[r] : "?"; }
+const char *cygrt_reason_text(enum cygrt_reason r) { return r < CYGRT_REASONS ? cygrt_reasons[r] : "?"; }
 
 struct out {
     int fd, err;

@@ -8,7 +8,7 @@
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
-#include "runtime/sched.h"
+#include "runtime/stack.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,23 +24,14 @@
 #define CLASS_MAX 26 /* 64 MiB */
 #define ARENA_BYTES (64u << 20)
 #define ARENAS 65536
-#define COLOURS 16
-#define G_AREA ((sizeof(struct g) + CYGRT_COPY_MAX + 63) / 64 * 64)
 
-struct arena {
-    char *base;
-    uint32_t slots;
-    _Atomic uint32_t used; /* slots carved so far */
-    uint32_t size_class;
-};
-
-/* Guarded by lock; arenas[0..narenas) may be read without: an entry is complete before narenas counts it. */
+/* Guarded by lock, as is what stack.h shows of the arenas. */
 static uint32_t lock;
-static struct arena *arenas;
-static _Atomic uint32_t narenas;
+struct cygrt_arena *cygrt_arenas;
+_Atomic uint32_t cygrt_narenas;
 static struct {
     struct g *free;
-    struct arena *open; /* the one being carved */
+    struct cygrt_arena *open; /* the one being carved */
 } classes[CLASS_MAX + 1];
 static _Atomic uint64_t carved, unguarded;
 static enum { GUARD_MPROTECT, GUARD_MADVISE } guard_kind; /* set before the first thread starts */
@@ -82,6 +73,7 @@ static void warn_unguarded(void) {
 #endif
 
 void cygrt_stacks_init(void) {
+    __asm__ volatile("" : : "r"(&cyg_debug_table)); /* named, so that a static link takes it in */
     bool by_madvise = GUARD_BY_MADVISE && !cygrt_sched.no_guard && !cygrt_sched.no_mprotect && guard_works();
     guard_kind = by_madvise ? GUARD_MADVISE : GUARD_MPROTECT;
 }
@@ -94,13 +86,13 @@ static bool place_guard(char *slot) {
     return false;
 }
 
-static struct arena *open_arena(unsigned cls) {
-    if (!arenas) {
-        arenas = mmap(NULL, sizeof *arenas * ARENAS, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (arenas == MAP_FAILED) cyg_fatal("no address space for the table of stacks");
+static struct cygrt_arena *open_arena(unsigned cls) {
+    if (!cygrt_arenas) {
+        cygrt_arenas = mmap(NULL, sizeof *cygrt_arenas * ARENAS, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (cygrt_arenas == MAP_FAILED) cyg_fatal("no address space for the table of stacks");
     }
-    uint32_t n = atomic_load_explicit(&narenas, memory_order_relaxed);
+    uint32_t n = atomic_load_explicit(&cygrt_narenas, memory_order_relaxed);
     if (n == ARENAS) return NULL;
     size_t slot = (size_t)1 << cls, bytes = slot > ARENA_BYTES / 4 ? slot * 4 : ARENA_BYTES;
     char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -109,18 +101,18 @@ static struct arena *open_arena(unsigned cls) {
 #ifdef CYGRT_ASAN
     __lsan_register_root_region(base, bytes); /* what a parked goroutine points to is not leaked */
 #endif
-    arenas[n] = (struct arena){.base = base, .slots = (uint32_t)(bytes / slot), .size_class = cls};
-    atomic_store_explicit(&narenas, n + 1, memory_order_release);
-    return &arenas[n];
+    cygrt_arenas[n] = (struct cygrt_arena){.base = base, .slots = (uint32_t)(bytes / slot), .size_class = cls};
+    atomic_store_explicit(&cygrt_narenas, n + 1, memory_order_release);
+    return &cygrt_arenas[n];
 }
 
-static struct g *g_of_slot(const struct arena *a, uint32_t i) {
+static struct g *g_of_slot(const struct cygrt_arena *a, uint32_t i) {
     char *top = a->base + ((size_t)(i + 1) << a->size_class);
-    return (struct g *)(void *)(top - G_AREA - (i * 7u % COLOURS) * 64u);
+    return (struct g *)(void *)(top - CYGRT_G_AREA - (i * CYGRT_COLOUR_MUL % CYGRT_COLOURS) * CYGRT_COLOUR_STEP);
 }
 
 /* Makes slot i of a into a stack; called without the lock, so slow work disturbs nobody. */
-static struct g *carve(struct arena *a, uint32_t i) {
+static struct g *carve(struct cygrt_arena *a, uint32_t i) {
     char *slot = a->base + ((size_t)i << a->size_class);
     struct g *g = g_of_slot(a, i);
     *g = (struct g){.task = {.kind = CYGRT_TASK_G}, .size_class = (uint8_t)a->size_class};
@@ -135,7 +127,7 @@ static struct g *carve(struct arena *a, uint32_t i) {
 
 struct g *cygrt_stack_new(unsigned cls, int *err) {
     struct g *g = NULL;
-    struct arena *a = NULL;
+    struct cygrt_arena *a = NULL;
     uint32_t i = 0;
     cyg_spin_lock(&lock);
     if ((g = classes[cls].free))
@@ -164,12 +156,12 @@ void cygrt_stack_reset(struct g *g) {
 #if defined(__x86_64__)
     *--sp = NULL; /* keeps the stack aligned as after a call */
     *--sp = NULL;
-    *--sp = (void *)cygrt_entry;
+    *--sp = (char *)cygrt_entry + CYGRT_ENTRY_SKIP;
     for (int i = 0; i < 6; i++) *--sp = NULL;
 #elif defined(__aarch64__)
     sp -= 20;
     memset(sp, 0, 20 * sizeof *sp);
-    sp[19] = (void *)cygrt_entry;
+    sp[19] = (char *)cygrt_entry + CYGRT_ENTRY_SKIP;
 #else
 #error "cygnet: no context switch for this processor"
 #endif
@@ -201,9 +193,9 @@ static bool drop_fiber(struct g *g, void *arg) {
 
 void cygrt_stacks_drop(void) {
     cygrt_each_g(drop_fiber, NULL);
-    uint32_t n = atomic_exchange(&narenas, 0);
+    uint32_t n = atomic_exchange(&cygrt_narenas, 0);
     for (uint32_t i = 0; i < n; i++) {
-        struct arena *a = &arenas[i];
+        struct cygrt_arena *a = &cygrt_arenas[i];
 #ifdef CYGRT_ASAN
         (void)a; /* stay mapped: LeakSanitizer looks there at exit */
 #else
@@ -216,11 +208,11 @@ void cygrt_stacks_drop(void) {
 }
 
 void cygrt_each_g(bool (*fn)(struct g *g, void *arg), void *arg) {
-    uint32_t n = atomic_load_explicit(&narenas, memory_order_acquire);
+    uint32_t n = atomic_load_explicit(&cygrt_narenas, memory_order_acquire);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t used = atomic_load_explicit(&arenas[i].used, memory_order_acquire);
-        for (uint32_t k = 0; k < used && k < arenas[i].slots; k++) {
-            struct g *g = g_of_slot(&arenas[i], k);
+        uint32_t used = atomic_load_explicit(&cygrt_arenas[i].used, memory_order_acquire);
+        for (uint32_t k = 0; k < used && k < cygrt_arenas[i].slots; k++) {
+            struct g *g = g_of_slot(&cygrt_arenas[i], k);
             if (__atomic_load_n(&g->magic, __ATOMIC_ACQUIRE) == CYGRT_G_MAGIC && !fn(g, arg)) return;
         }
     }
@@ -228,12 +220,12 @@ void cygrt_each_g(bool (*fn)(struct g *g, void *arg), void *arg) {
 
 struct g *cygrt_stack_owner(const void *addr, bool *in_guard) {
     const char *p = addr;
-    uint32_t n = atomic_load_explicit(&narenas, memory_order_acquire);
+    uint32_t n = atomic_load_explicit(&cygrt_narenas, memory_order_acquire);
     for (uint32_t i = 0; i < n; i++) {
-        const struct arena *a = &arenas[i];
+        const struct cygrt_arena *a = &cygrt_arenas[i];
         if (p < a->base || p >= a->base + ((size_t)a->slots << a->size_class)) continue;
         uint32_t k = (uint32_t)((size_t)(p - a->base) >> a->size_class);
-        if (k >= atomic_load_explicit(&arenas[i].used, memory_order_acquire)) return NULL;
+        if (k >= atomic_load_explicit(&cygrt_arenas[i].used, memory_order_acquire)) return NULL;
         *in_guard = (size_t)(p - a->base) % ((size_t)1 << a->size_class) < PAGE;
         return g_of_slot(a, k);
     }

@@ -1,6 +1,7 @@
 """`make install` gives a tree that a program compiles against with pkg-config, shared and static, and that exports only cyg_."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -40,6 +41,8 @@ def test_tree_is_complete(root, installed):
     assert {p.name for p in (top / "lib").iterdir()} == {
         "libcygnet.a", "libcygnet.so", "libcygnet.so.0.1", "libcygnet.so.0.1.0", "pkgconfig",
     }
+    assert (top / "share/cygnet/gdb/cygnet.py").is_file()
+    assert (top / f"share/gdb/auto-load{PREFIX}/lib/libcygnet.so.0.1.0-gdb.py").is_file()
     assert pkg_config(installed, "--modversion") == ["0.1.0"]
 
 
@@ -59,6 +62,27 @@ def test_example_builds_and_runs_against_it(root, installed, tmp_path, compiler,
     env = {**os.environ, "LD_LIBRARY_PATH": f"{installed}{PREFIX}/lib"}
     done = subprocess.run([program], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("gdb"), reason="no gdb")
+def test_gdb_loads_the_script_with_the_library(root, installed, tmp_path):
+    """As with a prefix of /usr, where gdb looks by itself; here its two settings are what they would be."""
+    library = f"{installed}{PREFIX}/lib/libcygnet.so.0.1.0"
+    auto_load = f"{installed}{PREFIX}/share/gdb/auto-load"
+    done = subprocess.run(
+        ["gdb", "-nx", "-batch", "-iex", f"set debug-file-directory {tmp_path}", "-iex", f"add-auto-load-safe-path {auto_load}",
+         "-iex", f"add-auto-load-scripts-directory {auto_load}", "-ex", f"file {link(auto_load, library)}", "-ex", "help goroutine"],
+        capture_output=True, text=True, timeout=60)
+    assert "Go to a goroutine" in done.stdout, done.stdout + done.stderr
+
+
+def link(auto_load, library):
+    """gdb looks for DIRECTORY/ABSOLUTE PATH OF THE LIBRARY-gdb.py; below DESTDIR that path is another one."""
+    script = f"{auto_load}{library}-gdb.py"
+    os.makedirs(os.path.dirname(script), exist_ok=True)
+    if not os.path.exists(script):
+        os.symlink(f"{auto_load}{PREFIX}/lib/libcygnet.so.0.1.0-gdb.py", script)
+    return library
 
 
 def test_only_cyg_is_exported(installed):

@@ -49,6 +49,18 @@ cygrt_switch:
     ldp x29, x30, [sp, #144]
     add sp, sp, #160
     .cfi_def_cfa_offset 0
+    .cfi_restore x19
+    .cfi_restore x20
+    .cfi_restore x21
+    .cfi_restore x22
+    .cfi_restore x23
+    .cfi_restore x24
+    .cfi_restore x25
+    .cfi_restore x26
+    .cfi_restore x27
+    .cfi_restore x28
+    .cfi_restore x29
+    .cfi_restore x30
     br x30
     .cfi_endproc
     .size cygrt_switch, . - cygrt_switch
@@ -57,10 +69,12 @@ cygrt_switch:
     .hidden cygrt_entry
     .type cygrt_entry, %function
     .p2align 4
-/* Where a goroutine begins: the m that switched to it is in x0. The chain of frames ends here. */
+/* Where a goroutine begins, behind the nop (stack.h says why): the m that switched to it is in x0. The chain of frames ends
+ * here. */
 cygrt_entry:
     .cfi_startproc
     .cfi_undefined x30
+    nop
     hint #36                   /* bti j: an indirect jump lands here */
     mov x29, #0
     mov x30, #0

@@ -61,10 +61,12 @@ cygrt_switch:
     .hidden cygrt_entry
     .type cygrt_entry, @function
     .p2align 4
-/* Where a goroutine begins: the m that switched to it is in rax. The chain of frames ends here. */
+/* Where a goroutine begins, behind the nop (stack.h says why): the m that switched to it is in rax. The chain of frames ends
+ * here. */
 cygrt_entry:
     .cfi_startproc
     .cfi_undefined rip
+    nop
     endbr64
     xorl %ebp, %ebp
     movq %rax, %rdi
