@@ -48,7 +48,7 @@ struct cyg_debug_table {
         {"slot.colours", CYGRT_COLOURS}, {"slot.colour_mul", CYGRT_COLOUR_MUL},                                      \
         {"slot.colour_step", CYGRT_COLOUR_STEP}, {"slot.guard", CYGRT_GUARD}, G(magic), G(status), G(reason), G(sp), \
         G(lo), G(hi), G(fn), G(ready_fn), G(line), G(file), G(name), G(id), G(parent), G(wait_obj), G(wait_fd),      \
-        G(wait_since), ARENA(base), ARENA(slots), ARENA(used), ARENA(size_class), P(now), P(n_left), P(n_taken),     \
+        G(wait_since), ARENA(base), ARENA(slots), ARENA(used), ARENA(slot_bytes), P(now), P(n_left), P(n_taken),     \
         SCHED(state), SCHED(nprocs), SCHED(ps), SCHED(nms), SCHED(n_left), SCHED(n_taken)
 
 CYG_API const struct cyg_debug_table cyg_debug_table = {

@@ -16,7 +16,8 @@ struct cygrt_arena {
     char *base;
     uint32_t slots;
     _Atomic uint32_t used; /* slots carved so far */
-    uint32_t size_class;
+    uint32_t slot_bytes;   /* a page, the guard, and a power of two; see stack.c */
+    uint32_t size_class;   /* log2 of the power */
 };
 
 /* cygrt_arenas[0..cygrt_narenas) may be read without a lock: an entry is complete before cygrt_narenas counts it. */

@@ -112,10 +112,10 @@ class Table:
         for i in range(n):
             raw = read(base + i * self["arena.bytes"], self["arena.bytes"])
             start = struct.unpack_from("<Q", raw, self["arena.base"])[0]
-            slots, used, cls = (struct.unpack_from("<I", raw, self["arena." + f])[0] for f in ("slots", "used", "size_class"))
+            slots, used, slot = (struct.unpack_from("<I", raw, self["arena." + f])[0] for f in ("slots", "used", "slot_bytes"))
             for k in range(min(slots, used)):
                 colour = k * self["slot.colour_mul"] % self["slot.colours"] * self["slot.colour_step"]
-                g = Goroutine.at(self, start + ((k + 1) << cls) - self["slot.g_area"] - colour)
+                g = Goroutine.at(self, start + (k + 1) * slot - self["slot.g_area"] - colour)
                 if g:
                     found.append(g)
         return sorted(found, key=lambda g: g.id)
@@ -745,9 +745,9 @@ in the file. A core file that the kernel writes is whole."""
     def arena(self, f, table, segments, i):
         raw = read(read_word(table.arenas) + i * table["arena.bytes"], table["arena.bytes"])
         base = struct.unpack_from("<Q", raw, table["arena.base"])[0]
-        used, cls = (struct.unpack_from("<I", raw, table["arena." + name])[0] for name in ("used", "size_class"))
+        used, slot = (struct.unpack_from("<I", raw, table["arena." + name])[0] for name in ("used", "slot_bytes"))
         for k in range(used):
-            lo, hi = base + (k << cls) + table["slot.guard"], base + ((k + 1) << cls)
+            lo, hi = base + k * slot + table["slot.guard"], base + (k + 1) * slot
             for addr, size, offset in segments:
                 if not addr <= lo or hi > addr + size:
                     continue
