@@ -28,6 +28,8 @@ needs() {
         need 'command -v curl'                   curl           'a real client'
         need 'command -v wrk'                    wrk            'load'
         need 'command -v promtool'               prometheus     'promtool, checks the metrics'\'' text'
+        need 'test -f /usr/include/x86_64-linux-gnu/sys/sdt.h || test -f /usr/include/sys/sdt.h' systemtap-sdt-dev 'trace points of the scheduler'
+        need 'command -v readelf'                binutils       'looks for them in the library'
         need 'command -v strace'                 strace         'counts system calls'
         need 'command -v gdb'                    gdb            'looks at goroutines'
         need 'command -v ps'                     procps         'looks at threads and limits'
