@@ -113,7 +113,7 @@ def test_perf_chains_end_at_the_goroutines_entry(samples):
 
 
 def test_perf_sees_the_callers_of_the_switch(samples):
-    within = [c for c in samples if c[0] in ("cygrt_switch", "cygrt_leave_to", "cygrt_leave")]
+    within = [c for c in samples if c[0] in ("cygrt_switch", "leave_to", "cygrt_leave_to", "cygrt_leave")]
     assert within, "no sample of the switch"
     whole = [c for c in within if set(c) & GOROUTINES and c[-1] == "cygrt_entry"]
     assert len(whole) >= 0.8 * len(within), [c for c in within if c not in whole][:20]
