@@ -49,6 +49,7 @@ UNITS = [
     Unit("switch_jump", [Row("switch_jump", "bare switch, pop and jump")], ("floor",), go=False),
     Unit("switch_ret", [Row("switch_ret", "bare switch, ret")], ("floor",), go=False),
     unit("yield", "yield, 8 in turn", 0.45, ("pth",)),
+    unit("yield_crowd", "yield, 1,000 in turn"),
     unit("spawn", "spawn and exit, batches of 100", 0.4, ("st", "pth")),
     unit("chan_unbuffered", "channel, round trip", 0.45),
     unit("chan_buffered", "channel of 100, an element", 0.6),

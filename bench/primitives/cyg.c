@@ -39,6 +39,7 @@ static void yielder(int me, long n) {
 }
 
 static int64_t yield(long n) { return together(YIELDERS, yielder, n / YIELDERS); }
+static int64_t yield_crowd(long n) { return together(CROWD, yielder, n / CROWD); }
 
 static cyg_waitgroup spawned;
 
@@ -123,6 +124,7 @@ static int64_t context(long n) {
 static int run(int argc, char **argv) {
     static const struct sample_mode modes[] = {
         {"yield", yield},
+        {"yield_crowd", yield_crowd},
         {"spawn", spawn},
         {"chan_unbuffered", chan_unbuffered},
         {"chan_buffered", chan_buffered},

@@ -49,13 +49,16 @@ func together(count int, f func(i int)) time.Duration {
 	return time.Since(begin)
 }
 
-func yield(n int) time.Duration {
-	return together(yielders, func(int) {
-		for i := 0; i < n/yielders; i++ {
+func yieldAmong(count, n int) time.Duration {
+	return together(count, func(int) {
+		for i := 0; i < n/count; i++ {
 			runtime.Gosched()
 		}
 	})
 }
+
+func yield(n int) time.Duration      { return yieldAmong(yielders, n) }
+func yieldCrowd(n int) time.Duration { return yieldAmong(crowd, n) }
 
 var spawned sync.WaitGroup
 
@@ -279,7 +282,7 @@ func wakeExit() {
 
 func main() {
 	simple := map[string]func(n int) time.Duration{
-		"yield": yield, "spawn": spawn, "chan_unbuffered": unbuffered, "chan_buffered": bufferedElement,
+		"yield": yield, "yield_crowd": yieldCrowd, "spawn": spawn, "chan_unbuffered": unbuffered, "chan_buffered": bufferedElement,
 		"select_ready": selectReady, "select_blocking": selectBlocking, "mutex": mutex, "mutex_crowd": mutexCrowd,
 		"condition": condition, "waitgroup": waitgroup, "context": contextDeadline,
 	}
