@@ -11,13 +11,13 @@ PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo pyth
 NINJA = ninja -C $(BUILD) -j$(JOBS)
 PYTESTS = $(wildcard tests/arch tests/layers tests/headers tests/install tests/probe tests/docs tests/models tests/gdb tests/integration)
 
-.PHONY: all help setup run test unit tests-built check lint format format-check bench install clean
+.PHONY: all help setup run test unit tests-built check lint format format-check bench bench-primitives install clean
 
 all: setup $(BUILD)/build.ninja ## build the library, the gateway and the examples into build/ (what is missing is installed)
 	@$(NINJA)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
 setup:
 	@tools/setup.sh run
@@ -64,6 +64,11 @@ bench: setup $(BUILD)/build.ninja ## measure against floors and peers on two CPU
 	@tools/setup.sh bench
 	@$(NINJA) --quiet
 	@for script in hello proxy; do $(PYTHON) bench/$$script.py --build $(BUILD) || exit 1; done
+
+bench-primitives: setup $(BUILD)/build.ninja ## goroutines, channels, locks and timers beside Go's (4 minutes; JSON=1: an object a line)
+	@tools/setup.sh bench
+	@$(NINJA) --quiet
+	@$(PYTHON) bench/primitives.py --build $(BUILD) $(if $(filter 1,$(JSON)),--json)
 
 install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc, binary and gdb script under PREFIX (/usr/local), inside DESTDIR
 	@test "$$(cat $(BUILD)/.prefix)" = "$(PREFIX)" || meson setup --reconfigure $(BUILD) --prefix=$(PREFIX) >/dev/null

@@ -167,22 +167,29 @@ class Sampler:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _cell(sampler, candidates, load, conns, say):
+def turned(candidates, n):
+    """The order of round n: nobody always runs after the same neighbour."""
+    turn = n % len(candidates)
+    return candidates[turn:] + candidates[:turn]
+
+
+def _cell(sampler, candidates, load, conns):
     """All rounds of one load and number of connections: {candidate name: [sample of each round]}."""
     samples = {c.name: [] for c in candidates}
     for n in range(sampler.options.rounds):
-        turn = n % len(candidates)  # nobody always runs after the same neighbour
-        for candidate in candidates[turn:] + candidates[:turn]:
+        for candidate in turned(candidates, n):
             say(f"{load} {conns}: round {n + 1} of {sampler.options.rounds}: {candidate.name}")
             samples[candidate.name].append(sampler.sample(candidate, load, conns))
     return samples
 
 
-def _measure(bench, options):
-    def say(text):
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+def say(text):
+    """What happens now, in a line of the terminal that the next replaces."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
+
+def _measure(bench, options):
     if not options.two and len(os.sched_getaffinity(0)) < 2:
         raise BenchError("two CPUs are needed: one for the server, one for the load")
     candidates, left_out = _chosen(bench, options)
@@ -194,7 +201,7 @@ def _measure(bench, options):
             say(f"system calls: {candidate.name}")
             counted[candidate.name] = sampler.syscalls(candidate, conns)
         for load in options.loads:
-            samples = _cell(sampler, candidates, load, conns, say)
+            samples = _cell(sampler, candidates, load, conns)
             cells.append({"load": load, "conns": conns,
                           "candidates": report.summarise(samples, candidates[0].name, counted)})
     say("")
@@ -202,7 +209,8 @@ def _measure(bench, options):
             "seconds": options.seconds, "left_out": left_out, "cells": cells}
 
 
-def _append(name, record):
+def append(name, record):
+    """Adds a run to bench/results/<name>.jsonl."""
     record = {**record, "left_out": [text.partition(" (")[0] for text in record["left_out"]]}  # the reasons name local paths
     directory = os.path.join(tools.HERE, "results")
     os.makedirs(directory, exist_ok=True)
@@ -210,13 +218,14 @@ def _append(name, record):
         f.write(json.dumps(record) + "\n")
 
 
-def main(bench):
+def finish(name, measure, table, options):
+    """Makes a record with measure(), appends it and prints table(record); returns the exit status. Errors are told as they are:
+    a BenchError in one line, anything else with its traceback."""
     procs.end_on_sigterm()
-    options = _options(bench)
     try:
-        record = _measure(bench, options)
+        record = measure()
     except BenchError as e:
-        print(f"\nbench/{bench.name}.py: {e}", file=sys.stderr)
+        print(f"\nbench/{name}.py: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted; nothing recorded", file=sys.stderr)
@@ -225,6 +234,11 @@ def main(bench):
         traceback.print_exc()
         return 1
     if not options.no_record:
-        _append(bench.name, record)
-    print(json.dumps(record) if options.json else report.table(record))
+        append(name, record)
+    print(table(record))
     return 0
+
+
+def main(bench):
+    options = _options(bench)
+    return finish(bench.name, lambda: _measure(bench, options), json.dumps if options.json else report.table, options)

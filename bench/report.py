@@ -10,12 +10,12 @@ DISTURBED = 0.03     # of its CPU: above, other programs took part in the measur
 FIGURES = ("cpu_us", "rps", "p50_us", "p99_us", "utilisation", "switches", "rss_mib", "others", "cpu_us_by_ticks")
 
 
-def _median(values):
+def median(values):
     values = [v for v in values if v is not None]
     return statistics.median(values) if values else None
 
 
-def _short(value):
+def short(value):
     return None if value is None else float(f"{value:.5g}")
 
 
@@ -23,11 +23,11 @@ def summarise(samples, floor, counted):
     """{name: samples} -> [one dict a candidate], the floor first. counted: system calls by candidate."""
     rows = []
     for name, own in samples.items():
-        row = {"name": name, **{f: _short(_median(s[f] for s in own)) for f in FIGURES}}
+        row = {"name": name, **{f: short(median(s[f] for s in own)) for f in FIGURES}}
         for figure in ("cpu_us", "rps"):
-            row[f"{figure}_ratio"] = _short(_median(s[figure] / f[figure] for s, f in zip(own, samples[floor])))
-            row[f"{figure}_spread"] = _short((max(s[figure] for s in own) - min(s[figure] for s in own)) / 2 / row[figure])
-            row[f"{figure}_rounds"] = [_short(s[figure]) for s in own]
+            row[f"{figure}_ratio"] = short(median(s[figure] / f[figure] for s, f in zip(own, samples[floor])))
+            row[f"{figure}_spread"] = short((max(s[figure] for s in own) - min(s[figure] for s in own)) / 2 / row[figure])
+            row[f"{figure}_rounds"] = [short(s[figure]) for s in own]
         row["errors"] = sum(s["errors"] for s in own)
         row["requests"] = sum(s["requests"] for s in own)
         row["unlogged"] = sum(s.get("unlogged", 0) for s in own)
@@ -73,7 +73,8 @@ COLUMNS = (
 )
 
 
-def _aligned(rows):
+def aligned(rows):
+    """Rows of texts -> lines: the first and last column to the left, the others to the right."""
     width = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     last = len(width) - 1
     lines = []
@@ -104,7 +105,7 @@ def table(record):
     shown = set()
     for cell in record["cells"]:
         lines += ["", f"{cell['load']}, {cell['conns']} connections"]
-        lines += ["  " + line for line in _aligned([[title for title, _ in COLUMNS]] +
+        lines += ["  " + line for line in aligned([[title for title, _ in COLUMNS]] +
                                                     [[value(row, two) for _, value in COLUMNS] for row in cell["candidates"]])]
         if cell["conns"] not in shown:
             shown.add(cell["conns"])

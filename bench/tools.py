@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILT = os.path.join(ROOT, "build-bench")
 PACKAGES = {"cc": "gcc", "go": "golang-go", "nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "perf": "linux-perf",
-            "strace": "strace", "st.h": "libst-dev"}
+            "strace": "strace", "st.h": "libst-dev", "pth.h": "libpth-dev"}
 C_FLAGS = ["-std=gnu17", "-O2", "-pthread"]
 
 
@@ -31,14 +31,16 @@ def _run(command, **options):
         raise BenchError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
 
 
-def _is_fresh(binary, source):
-    return os.path.exists(binary) and os.path.getmtime(binary) >= os.path.getmtime(source)
+def _is_fresh(binary, inputs):
+    return os.path.exists(binary) and all(os.path.getmtime(binary) >= os.path.getmtime(path) for path in inputs)
 
 
-def build_c(source, libraries=(), header=None):
-    """Compiles bench/<source> and returns the program's path. header: one that must exist (its package is named if not)."""
-    path, binary = os.path.join(HERE, source), os.path.join(BUILT, os.path.basename(source)[:-2])
-    if _is_fresh(binary, path):
+def build_c(sources, libraries=(), header=None, name=None, flags=(), inputs=()):
+    """Compiles bench/<source>, or several, and returns the program's path. header: one that must exist (its package is named
+    if not). inputs: what else the program is made from, by path: it is built anew when one is newer."""
+    paths = [os.path.join(HERE, s) for s in ([sources] if isinstance(sources, str) else sources)]
+    binary = os.path.join(BUILT, name or os.path.basename(paths[0])[:-2])
+    if _is_fresh(binary, [*paths, *inputs]):
         return binary
     os.makedirs(BUILT, exist_ok=True)
     compiler = find("cc")
@@ -46,13 +48,13 @@ def build_c(source, libraries=(), header=None):
         probe = subprocess.run([compiler, "-E", "-include", header, "-x", "c", "/dev/null"], capture_output=True)
         if probe.returncode != 0:
             raise BenchError(f"{header} is missing: apt-get install {PACKAGES[header]}")
-    _run([compiler, *C_FLAGS, "-o", binary, path, *libraries])
+    _run([compiler, *C_FLAGS, *flags, "-o", binary, *paths, *libraries])
     return binary
 
 
 def build_go(source):
     path, binary = os.path.join(HERE, source), os.path.join(BUILT, "go_" + os.path.basename(source)[:-3])
-    if _is_fresh(binary, path):
+    if _is_fresh(binary, [path]):
         return binary
     os.makedirs(BUILT, exist_ok=True)
     env = {**os.environ, "GOCACHE": os.path.join(BUILT, "go-cache"), "GO111MODULE": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
@@ -100,6 +102,7 @@ def describe():
             "haproxy": _first_line(["haproxy", "-v"], r"version (\S+)"),
             "go": _first_line(["go", "version"], r"go(\d\S*)"),
             "wrk": _first_line(["wrk", "-v"], r"wrk (?:debian/)?(\S+)"),
+            "pth": (re.findall(r'PTH_VERSION_STR\s+"(\S+)', _file("/usr/include/pth.h")) or [None])[0],
             "state-threads": (re.findall(r'ST_VERSION\s+"(.*)"', _file("/usr/include/st.h")) or [None])[0],
         },
     }

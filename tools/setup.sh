@@ -55,6 +55,7 @@ needs() {
         need "$python -c 'import json'"          python3        'bench scripts'
         need 'command -v go'                     golang-go      'a peer: Go'\''s net/http'
         need 'test -f /usr/include/st.h'         libst-dev      'a peer: State Threads'
+        need 'test -f /usr/include/pth.h'        libpth-dev     'a peer: GNU Pth'
         need 'command -v nginx'                  nginx          'a peer'
         need 'command -v haproxy'                haproxy        'a peer'
         need 'command -v wrk'                    wrk            'load'
