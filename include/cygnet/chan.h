@@ -123,7 +123,7 @@ enum { CYG_CASE_SEND = 1, CYG_CASE_RECV, CYG_CASE_DEFAULT, CYG_CASE_UNTIL };
 
 /* What a waiting select needs for each case; on the caller's stack, so that any number of cases needs no memory. */
 struct cyg_select_room {
-    void *private_[8];
+    void *private_[7];
 };
 
 /* Carries out one of its cases and returns its index, counted from 0: one that is ready, chosen at random among them; else

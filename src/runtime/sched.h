@@ -80,6 +80,9 @@ enum cygrt_reason {
     CYGRT_R_BLOCKING,
     CYGRT_R_FDMUTEX,
     CYGRT_R_YIELD,
+    CYGRT_R_CHAN_SEND,
+    CYGRT_R_CHAN_RECV,
+    CYGRT_R_SELECT,
     CYGRT_REASONS
 };
 
@@ -107,11 +110,13 @@ struct g {
     const char *name;
     uint64_t id, parent;
     const void *wait_obj;
+    const char *wait_name; /* its name, for the reasons of channels; NULL: none. Stays until the program ends */
     _Atomic int wait_fd; /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
     cyg_time wait_since; /* cached clock when it parked */
     struct cygrt_ctx_core *ctx;    /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
     char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
+    uint32_t rnd;                  /* its own generator: cygrt_random */
     void *asan_fake;
     void *tsan_fiber;
 };
