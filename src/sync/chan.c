@@ -43,7 +43,7 @@ void chan_check(const cyg_chan *ch, size_t n, bool receive, const void *p, const
     if (chan_is_timer(ch) && !receive) cyg_fatal("%s:%d: %s on a timer's channel", file, line, what);
     if (n == chan_size(ch)) return;
     const char *name = chan_load(ch->name);
-    cyg_fatal("%s:%d: %s of %zu bytes on channel %s of %u bytes an element (made at %s:%d)", file, line, what, n,
+    cyg_fatal("%s:%d: %s of %zu bytes on channel \"%s\" of %u bytes an element (made at %s:%d)", file, line, what, n,
               name ? name : "", chan_size(ch), ch->file, ch->line);
 }
 
