@@ -316,6 +316,7 @@ static inline void cygrt_visit_end(struct cygrt_visit v) {
 static inline void cygrt_prepare(struct g *g) { atomic_store_explicit(&g->wait, W_WAITING, memory_order_seq_cst); }
 static inline void cygrt_cancel_prepare(struct g *g) { atomic_store_explicit(&g->wait, W_IDLE, memory_order_release); }
 void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj);
+void cygrt_park_on(struct m *m, struct g *g, enum cygrt_reason reason, const void *obj); /* the same; m runs g */
 /* The same, but woken at the deadline (0: none) at the latest. */
 void cygrt_park_until(struct g *g, enum cygrt_reason reason, const void *obj, cyg_time deadline);
 /* Wakes g if it waits. From anywhere but a signal handler. Returns whether it did. */

@@ -103,14 +103,6 @@ int chan_wait_error(struct g *g, cyg_time deadline) {
     return deadline && cyg_now() >= deadline ? CYG_ETIMEDOUT : 0;
 }
 
-void chan_park(struct g *g, enum cygrt_reason reason, const cyg_chan *ch, cyg_time deadline) {
-    g->wait_name = ch ? chan_load(ch->name) : NULL;
-    if (deadline)
-        cygrt_park_until(g, reason, ch, deadline);
-    else
-        cygrt_park(g, reason, ch);
-}
-
 struct g *chan_need_goroutine(const char *call, const char *file, int line) {
     struct g *g = cygrt_g();
     if (!g) cyg_fatal("%s:%d: %s has to wait outside a goroutine", file, line, call);
@@ -139,10 +131,13 @@ __attribute__((noinline)) static int wait_alone(cyg_chan *ch, enum cygrt_reason 
     chan_queue *q = send ? &ch->sendq : &ch->recvq;
     uint32_t *n = send ? &ch->nsend : &ch->nrecv;
     struct chan_waiter w;
-    struct g *g = w.g = chan_need_goroutine(send ? "cyg_chan_send" : "cyg_chan_recv", file, line);
+    struct m *m = cygrt_m();
+    struct g *g = w.g = m ? m->curg : NULL;
+    if (!g) chan_need_goroutine(send ? "cyg_chan_send" : "cyg_chan_recv", file, line);
     w.p = p;
     w.sel = NULL;
     chan_store(w.state, ALONE_WAITS);
+    g->wait_name = chan_load(ch->name);
     chan_push(q, n, &w);
     for (;;) {
         chan_store(g->wait, W_WAITING);
@@ -150,10 +145,13 @@ __attribute__((noinline)) static int wait_alone(cyg_chan *ch, enum cygrt_reason 
         int err = g->ctx || deadline ? chan_wait_error(g, deadline) : 0;
         if (err)
             cygrt_cancel_prepare(g);
+        else if (m && !deadline)
+            cygrt_park_on(m, g, reason, ch);
         else
-            chan_park(g, reason, ch, deadline);
+            cygrt_park_until(g, reason, ch, deadline);
         uint32_t state = atomic_load_explicit(&w.state, memory_order_acquire);
         if (state == ALONE_WAITS) {
+            m = NULL; /* g may be on another thread now */
             chan_lock(ch);
             state = atomic_load_explicit(&w.state, memory_order_acquire);
             if (state == ALONE_WAITS) {

@@ -148,7 +148,7 @@ static inline struct g *chan_grant(struct chan_waiter *w, bool closed) {
 
 /* ---- operations, under the lock: 0, CYG_ECLOSED or CYG_EOF, CYG_EAGAIN; *wake is to be woken after unlocking ------------ */
 
-static inline int chan_send_locked(cyg_chan *ch, const void *p, size_t n, struct g **wake) {
+static inline __attribute__((always_inline)) int chan_send_locked(cyg_chan *ch, const void *p, size_t n, struct g **wake) {
     struct chan_waiter *w;
     if (__builtin_expect(chan_load(ch->closed), 0)) return CYG_ECLOSED;
     if (chan_load(ch->recvq) && (w = chan_take(&ch->recvq, &ch->nrecv))) {
@@ -167,7 +167,7 @@ static inline int chan_send_locked(cyg_chan *ch, const void *p, size_t n, struct
     return 0;
 }
 
-static inline int chan_recv_locked(cyg_chan *ch, void *p, size_t n, struct g **wake) {
+static inline __attribute__((always_inline)) int chan_recv_locked(cyg_chan *ch, void *p, size_t n, struct g **wake) {
     struct chan_waiter *w;
     uint32_t count = chan_load(ch->count);
     if (count) {
@@ -217,8 +217,11 @@ void chan_check(const cyg_chan *ch, size_t n, bool receive, const void *p, const
 
 struct g *chan_need_goroutine(const char *call, const char *file, int line);
 
-/* Parks g, which has said that it waits; `name` is for dumps. Returns at a wake-up, at the deadline, for no reason. */
-void chan_park(struct g *g, enum cygrt_reason reason, const cyg_chan *ch, cyg_time deadline);
+/* Parks g, which has said that it waits. Returns at a wake-up, at the deadline (0: none), for no reason. */
+static inline void chan_park(struct g *g, enum cygrt_reason reason, const cyg_chan *ch, cyg_time deadline) {
+    g->wait_name = ch ? chan_load(ch->name) : NULL;
+    cygrt_park_until(g, reason, ch, deadline);
+}
 
 /* The error that ends g's wait now: its context's, or CYG_ETIMEDOUT; 0. After g->wait was set to W_WAITING. */
 int chan_wait_error(struct g *g, cyg_time deadline);
