@@ -348,7 +348,9 @@ static struct cygrt_task *find_runnable(struct m *m, struct p *p) {
         struct cygrt_task *t;
         if (atomic_load_explicit(&p->tick, memory_order_relaxed) % CYGRT_GLOBAL_EVERY == 0 && (t = cygrt_global_get(p)))
             return t;
-        if (now >= p->poll_due && cygrt_queue_len(p)) cygrt_poll(p, p, 0);
+        /* With nothing to run it is polled below; a pair that hands over to each other only ever fills the next slot. */
+        bool busy = cygrt_queue_len(p) || atomic_load_explicit(&p->next_slot, memory_order_relaxed);
+        if (now >= p->poll_due && busy) cygrt_poll(p, p, 0);
         if ((t = take_local(p)) || (t = cygrt_global_get(p))) return t;
         if (s->nprocs > 1) {
             cygrt_poll(p, p, 0);

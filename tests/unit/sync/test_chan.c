@@ -73,6 +73,41 @@ RT_TEST(test_waiters_are_served_in_order) {
     }
 }
 
+static int fds[2];
+static void wait_readable(void *arg) {
+    (void)arg;
+    CHECK_EQ(cyg_fd_wait(fds[0], CYG_READABLE, 0), CYG_READABLE);
+    ADD(done, 1);
+}
+static void echo(void *arg) {
+    (void)arg;
+    for (int v; cyg_chan_recv(ch, &v) == 0;) CHECK_EQ(cyg_chan_send(back, &v), 0);
+    ADD(done, 1);
+}
+/* A woken goroutine runs next, so these two could keep their P for themselves: descriptors and timers have their turn too. */
+RT_TEST(test_a_pair_that_hands_over_starves_no_one) {
+    STORE(done, 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    ch = cyg_chan_new(sizeof(int), 0);
+    back = cyg_chan_new(sizeof(int), 0);
+    GO(wait_readable, NULL);
+    GO(echo, NULL);
+    CHECK_EQ(cyg_sleep(CYG_MILLISECOND), 0); /* the first of them waits in the poller */
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    cyg_time end = cyg_now() + RT_DEADLINE;
+    for (int i = 0; !LOAD(done); i++) {
+        CHECK(cyg_now() < end);
+        CHECK_EQ(cyg_chan_send(ch, &i), 0);
+        CHECK_EQ(cyg_chan_recv(back, &i), 0);
+    }
+    cyg_chan_close(ch);
+    WAIT_FOR(LOAD(done) == 2);
+    cyg_chan_release(back);
+    cyg_chan_release(ch);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 struct numbered {
     int sender, n;
 };
@@ -487,6 +522,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_come_out_in_order),
         cmocka_unit_test(test_waiters_are_served_in_order),
+        cmocka_unit_test(test_a_pair_that_hands_over_starves_no_one),
         cmocka_unit_test(test_every_item_reaches_one_consumer),
         cmocka_unit_test(test_ten_thousand_in_a_chain),
         cmocka_unit_test(test_try_forms_of_many_sizes),
