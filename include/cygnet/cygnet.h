@@ -3,6 +3,7 @@
 #define CYGNET_CYGNET_H
 
 #include <cygnet/base.h>
+#include <cygnet/chan.h>
 #include <cygnet/context.h>
 #include <cygnet/err.h>
 #include <cygnet/http.h>

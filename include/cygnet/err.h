@@ -24,7 +24,8 @@ typedef enum cyg_err {
     CYG_ELIMIT = -1008,    /* a configured limit is reached; which one is in the detail */
     CYG_EPROTO = -1009,    /* the peer broke the protocol; how is in the detail */
     CYG_ESTATE = -1010,    /* not possible in the object's present state */
-    CYG_EPARSE = -1011     /* text that could not be understood; where is in the detail */
+    CYG_EPARSE = -1011,    /* text that could not be understood; where is in the detail */
+    CYG_EAGAIN = -1012     /* it would have to wait, and was asked not to */
 } cyg_err;
 
 /* The sentence for an error, as "connection refused"; a fixed text for values nobody defined.

@@ -16,6 +16,7 @@ static const char *own(int err) {
     case CYG_EPROTO: return "protocol error";
     case CYG_ESTATE: return "not possible in this state";
     case CYG_EPARSE: return "text not understood";
+    case CYG_EAGAIN: return "would have to wait";
     default: return "unknown error";
     }
 }

@@ -25,6 +25,9 @@ const char *const cygrt_reasons[CYGRT_REASONS] = {
     [CYGRT_R_BLOCKING] = "blocking call",
     [CYGRT_R_FDMUTEX] = "another user of the conn",
     [CYGRT_R_YIELD] = "yield",
+    [CYGRT_R_CHAN_SEND] = "chan send",
+    [CYGRT_R_CHAN_RECV] = "chan receive",
+    [CYGRT_R_SELECT] = "select",
 };
 
 const char *cygrt_reason_text(enum cygrt_reason r) { return r < CYGRT_REASONS ? cygrt_reasons[r] : "?"; }
@@ -122,6 +125,8 @@ CYGRT_RACY static bool print_g(struct g *g, void *arg) {
             print(o, " fd %d", atomic_load_explicit(&g->wait_fd, memory_order_relaxed));
         else if (g->wait_obj)
             print(o, " on %p", g->wait_obj);
+        if (g->reason >= CYGRT_R_CHAN_SEND && g->reason <= CYGRT_R_SELECT && g->wait_name)
+            print(o, " \"%s\"", g->wait_name);
     } else if (g->reason == CYGRT_R_BLOCKING) {
         print(o, " [blocking call, %.3f s]", secs);
     } else {

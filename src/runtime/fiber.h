@@ -23,6 +23,7 @@
 #ifdef CYGRT_ASAN
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size);
+void __asan_handle_no_return(void);
 void __lsan_register_root_region(const void *p, size_t n);
 #endif
 #ifdef CYGRT_TSAN
@@ -45,6 +46,8 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 static inline void fiber_before(struct m *m, struct g *from, struct g *to, bool dying) {
     (void)m, (void)from, (void)to, (void)dying;
 #ifdef CYGRT_ASAN
+    /* Its last frames never return: their red zones would stay on a stack that others are given. */
+    if (dying) __asan_handle_no_return();
     void **save = dying ? NULL : from ? &from->asan_fake : &m->asan_fake;
     if (to)
         __sanitizer_start_switch_fiber(save, to->lo, (size_t)(to->hi - to->lo));

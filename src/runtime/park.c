@@ -20,9 +20,8 @@ static bool unpark(struct g *g, bool next) {
     return true;
 }
 
-void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj) {
+void cygrt_park_on(struct m *m, struct g *g, enum cygrt_reason reason, const void *obj) {
     if (atomic_load_explicit(&g->wait, memory_order_acquire) != W_WOKEN) {
-        struct m *m = cygrt_m();
         struct p *p = cygrt_enter(m);
         g->reason = (uint8_t)reason;
         g->wait_obj = obj;
@@ -36,6 +35,8 @@ void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj) {
     }
     atomic_store_explicit(&g->wait, W_IDLE, memory_order_relaxed);
 }
+
+void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj) { cygrt_park_on(cygrt_m(), g, reason, obj); }
 
 struct wake_timer {
     struct cygrt_timer t;

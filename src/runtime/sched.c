@@ -265,7 +265,7 @@ static void help(struct p *p, struct p *other) {
 static struct cygrt_task *steal(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     for (int round = 0; round < 4; round++) {
-        unsigned at = cygrt_random(p) % s->nprocs;
+        unsigned at = cygrt_p_random(p) % s->nprocs;
         for (unsigned i = 0; i < s->nprocs; i++, at = at + 1 == s->nprocs ? 0 : at + 1) {
             struct p *v = &s->ps[at];
             if (v == p) continue;
@@ -381,7 +381,9 @@ static struct cygrt_task *find_runnable(struct m *m, struct p *p) {
         if (now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) cygrt_timers_run(p, now);
         if (atomic_load_explicit(&p->tick, memory_order_relaxed) % CYGRT_GLOBAL_EVERY == 0 && (t = cygrt_global_get(p)))
             return t;
-        if (now >= p->poll_due && cygrt_queue_len(p)) cygrt_poll(p, p, 0);
+        /* With nothing to run it is polled below; a pair that hands over to each other only ever fills the next slot. */
+        bool busy = cygrt_queue_len(p) || atomic_load_explicit(&p->next_slot, memory_order_relaxed);
+        if (now >= p->poll_due && busy) cygrt_poll(p, p, 0);
         if ((t = take_local(p)) || (t = cygrt_global_get(p))) return t;
         if (s->nprocs > 1) {
             cygrt_poll(p, p, 0);

@@ -86,6 +86,9 @@ enum cygrt_reason {
     CYGRT_R_BLOCKING,
     CYGRT_R_FDMUTEX,
     CYGRT_R_YIELD,
+    CYGRT_R_CHAN_SEND,
+    CYGRT_R_CHAN_RECV,
+    CYGRT_R_SELECT,
     CYGRT_REASONS
 };
 
@@ -114,13 +117,15 @@ struct g {
     const char *name;
     uint64_t id, parent;
     const void *wait_obj;
-    _Atomic int wait_fd; /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
-    cyg_time wait_since; /* cached clock when it parked */
+    const char *wait_name; /* its name, for the reasons of channels; NULL: none. Stays until the program ends */
+    _Atomic int wait_fd;   /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
+    cyg_time wait_since;   /* cached clock when it parked */
     struct cygrt_ctx_core *ctx;    /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
     char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     uint32_t pins;                 /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
     struct m *pinned_m;            /* then: where it runs */
+    uint32_t rnd;                  /* its own generator: the order of select */
     void *asan_fake;
     void *tsan_fiber;
 };
@@ -329,6 +334,7 @@ static inline void cygrt_visit_end(struct cygrt_visit v) {
 static inline void cygrt_prepare(struct g *g) { atomic_store_explicit(&g->wait, W_WAITING, memory_order_seq_cst); }
 static inline void cygrt_cancel_prepare(struct g *g) { atomic_store_explicit(&g->wait, W_IDLE, memory_order_release); }
 void cygrt_park(struct g *g, enum cygrt_reason reason, const void *obj);
+void cygrt_park_on(struct m *m, struct g *g, enum cygrt_reason reason, const void *obj); /* the same; m runs g */
 /* The same, but woken at the deadline (0: none) at the latest. */
 void cygrt_park_until(struct g *g, enum cygrt_reason reason, const void *obj, cyg_time deadline);
 /* Wakes g if it waits. From anywhere but a signal handler. Returns whether it did. */
