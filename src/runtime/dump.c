@@ -24,6 +24,8 @@ static const char *const reasons[CYGRT_REASONS] = {
     [CYGRT_R_WAITGROUP] = "waitgroup",
     [CYGRT_R_BLOCKING] = "blocking call",
     [CYGRT_R_FDMUTEX] = "another user of the conn",
+    [CYGRT_R_RWMUTEX] = "rwmutex",
+    [CYGRT_R_SEMAPHORE] = "semaphore",
     [CYGRT_R_YIELD] = "yield",
 };
 

@@ -2,6 +2,7 @@
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
+#include "runtime/local.h"
 #include "runtime/sched.h"
 
 #include <stdlib.h>
@@ -91,6 +92,7 @@ void cygrt_goroutine_main(struct m *m) {
             g->fn(g->arg);
         else
             g->ready_fn(g->arg, g->why);
+        if (__builtin_expect(g->locals != NULL, 0)) cygrt_locals_end(g);
         m = cygrt_m();
         (void)cygrt_enter(m);
         end(m, g);
@@ -153,6 +155,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     fiber_created(g);
     cygrt_stack_reset(g);
     if (me && me->ctx) cygrt_ctx_join(g, me->ctx);
+    if (me && me->locals) cygrt_locals_inherit(g, me);
     atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
     if (p)
         CYGRT_COUNT(p->n_started);

@@ -85,6 +85,8 @@ enum cygrt_reason {
     CYGRT_R_WAITGROUP,
     CYGRT_R_BLOCKING,
     CYGRT_R_FDMUTEX,
+    CYGRT_R_RWMUTEX,
+    CYGRT_R_SEMAPHORE,
     CYGRT_R_YIELD,
     CYGRT_REASONS
 };
@@ -118,6 +120,7 @@ struct g {
     cyg_time wait_since; /* cached clock when it parked */
     struct cygrt_ctx_core *ctx;    /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
+    struct cygrt_locals *locals;   /* goroutine-local values (local.c); NULL: none */
     char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     uint32_t pins;                 /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
     struct m *pinned_m;            /* then: where it runs */

@@ -3,6 +3,7 @@
  * handed over, still locked. */
 #include "base/fatal.h"
 #include "base/spin.h"
+#include "runtime/misuse.h"
 #include "sync/waiter.h"
 
 #define LOCKED 1u
@@ -92,10 +93,13 @@ int cyg_mutex_lock_ctx(cyg_mutex *m) {
     return lock_slow(m, true);
 }
 
-void cyg_mutex_unlock_slow(cyg_mutex *m) {
+void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
     cyg_spin_lock(&m->qlock);
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    if (!(s & LOCKED)) cyg_fatal("unlock of an unlocked mutex at %p", (void *)m);
+    if (!(s & LOCKED)) {
+        cyg_spin_unlock(&m->qlock);
+        cygrt_misuse(file, line, "unlock of an unlocked mutex at %p", (void *)m);
+    }
     struct cyg_waiter *w = m->queue.head;
     struct g *g = w ? w->g : NULL;
     bool hand_over = w && cyg_now() - w->since >= STARVING;
