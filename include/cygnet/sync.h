@@ -149,9 +149,8 @@ CYG_API void cyg_cond_broadcast(cyg_cond *c);
 
 /* Counts work and waits for the count to fall to zero. */
 typedef struct cyg_waitgroup {
-    int64_t count;   /* atomic */
-    uint32_t qlock;  /* spin lock of queue */
-    uint32_t waking; /* waiters are being woken in several rounds; guarded by qlock */
+    int64_t count;  /* atomic */
+    uint32_t qlock; /* spin lock of queue */
     cyg_waitq queue;
 } cyg_waitgroup;
 

@@ -174,6 +174,10 @@ int cyg_go_copy_at(void (*fn)(void *), const void *p, size_t n, const char *file
     return start(&(cyg_go_opts){.file = file, .line = line}, fn, NULL, p, n);
 }
 
+int cygrt_go_copy(const cyg_go_opts *opts, void (*fn)(void *), const void *p, size_t n) {
+    return start(opts, fn, NULL, p, n);
+}
+
 int cyg_go_with_at(const cyg_go_opts *opts, void (*fn)(void *), void *arg, const char *file, int line) {
     cyg_go_opts o = opts ? *opts : (cyg_go_opts){0};
     if (o.stack_size > CYGRT_STACK_MAX)

@@ -11,40 +11,6 @@
 #define STARVING (1 * CYG_MILLISECOND)
 #define SPINS 30 /* looks at a lock held by another P before parking */
 
-struct g *cyg_need_goroutine(const char *call) {
-    struct g *g = cygrt_g();
-    if (!g) cyg_fatal("%s outside a goroutine", call);
-    return g;
-}
-
-int cyg_waitq_wait(cyg_waitq *q, uint32_t *lock, struct cyg_waiter *w, enum cygrt_reason reason, const void *obj,
-                   cyg_time deadline, bool cancellable) {
-    struct g *g = w->g;
-    for (;;) {
-        cygrt_prepare(g);
-        cyg_spin_unlock(lock);
-        int err = cancellable ? cygrt_ctx_err(g) : 0;
-        if (!err && deadline && cyg_now_cached() >= deadline) err = CYG_ETIMEDOUT;
-        if (err || atomic_load_explicit(&w->granted, memory_order_acquire))
-            cygrt_cancel_prepare(g);
-        else
-            cygrt_park_until(g, reason, obj, deadline);
-        if (atomic_load_explicit(&w->granted, memory_order_acquire)) return 0;
-        cyg_spin_lock(lock);
-        if (atomic_load_explicit(&w->granted, memory_order_acquire)) {
-            cyg_spin_unlock(lock);
-            return 0;
-        }
-        if (!err && cancellable) err = cygrt_ctx_err(g);
-        if (!err && deadline && cyg_now_cached() >= deadline) err = CYG_ETIMEDOUT;
-        if (err) {
-            waitq_remove(q, w);
-            cyg_spin_unlock(lock);
-            return err;
-        }
-    }
-}
-
 static bool try_lock(cyg_mutex *m) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
     return !(s & LOCKED) &&
@@ -74,14 +40,14 @@ static int lock_slow(cyg_mutex *m, bool cancellable) {
             cyg_spin_unlock(&m->qlock);
             return 0;
         }
-        atomic_store_explicit(&w.granted, 0, memory_order_relaxed);
+        atomic_store_explicit(&w.granted, WAITER_NO, memory_order_relaxed);
         if (again)
             waitq_push_front(&m->queue, &w);
         else
             waitq_push(&m->queue, &w);
         int err = cyg_waitq_wait(&m->queue, &m->qlock, &w, CYGRT_R_MUTEX, m, 0, cancellable);
         if (err) return err; /* WAITERS may be left set: an unlock finds an empty queue and clears it */
-        if (atomic_load_explicit(&w.granted, memory_order_relaxed) == 2) return 0; /* handed over */
+        if (atomic_load_explicit(&w.granted, memory_order_relaxed) == WAITER_HANDED) return 0; /* handed over */
     }
 }
 
@@ -107,7 +73,7 @@ void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
     uint32_t rest = m->queue.head ? WAITERS : 0;
     /* Nobody but us clears LOCKED, and WAITERS changes only under qlock. */
     __atomic_store_n(&m->state, (hand_over ? LOCKED : 0) | rest, __ATOMIC_RELEASE);
-    if (w) atomic_store_explicit(&w->granted, hand_over ? 2 : 1, memory_order_release);
+    if (w) atomic_store_explicit(&w->granted, hand_over ? WAITER_HANDED : WAITER_GRANTED, memory_order_release);
     cyg_spin_unlock(&m->qlock);
     if (g) cygrt_unpark(g);
 }
