@@ -25,7 +25,7 @@ typedef struct cyg_waitq {
 
 /* One holder at a time. Newcomers may overtake, until a waiter has waited 1 ms: then the lock is handed to it directly. */
 typedef struct cyg_mutex {
-    uint32_t state;  /* bit 0 locked, bit 1 somebody waits; atomic */
+    uint32_t state;  /* bit 0 locked, bit 1 somebody waits, bit 2 a waiter is on its way; atomic */
     uint32_t qlock;  /* spin lock of queue */
     cyg_waitq queue; /* guarded by qlock */
 } cyg_mutex;

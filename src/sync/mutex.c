@@ -1,6 +1,7 @@
-/* mutex.c: state bit 0: locked; bit 1: the queue is not empty. Normally an unlock frees the lock and wakes the first waiter,
- * which competes with newcomers and goes back to the front if it loses; a waiter that has waited STARVING gets the lock
- * handed over, still locked. */
+/* mutex.c: state bit 0: locked; bit 1: the queue is not empty; bit 2: a waiter has been woken and has not tried yet. Normally an
+ * unlock frees the lock and wakes the first waiter, which competes with newcomers and goes back to the front if it loses;
+ * while one is on its way no other is woken, or each turn of a goroutine that locks again and again would wake one for
+ * nothing. A waiter that has waited STARVING gets the lock handed over, still locked. */
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/misuse.h"
@@ -8,40 +9,55 @@
 
 #define LOCKED 1u
 #define WAITERS 2u
+#define WOKEN 4u
 #define STARVING (1 * CYG_MILLISECOND)
 #define SPINS 30 /* looks at a lock held by another P before parking */
 
-static bool try_lock(cyg_mutex *m) {
+/* Takes the lock if it is free; woken: WOKEN if the caller is the one it stands for, else 0. */
+static bool take(cyg_mutex *m, uint32_t woken) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    return !(s & LOCKED) &&
-           __atomic_compare_exchange_n(&m->state, &s, s | LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    while (!(s & LOCKED))
+        if (__atomic_compare_exchange_n(&m->state, &s, (s | LOCKED) & ~woken, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return true;
+    return false;
 }
 
-/* Sets WAITERS while the lock is held by somebody; false: it became free and is ours now. */
-static bool must_wait(cyg_mutex *m) {
+/* Sets WAITERS while the lock is held by somebody; false: it became free and is ours now. Either way woken is cleared. */
+static bool must_wait(cyg_mutex *m, uint32_t woken) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
     for (;;) {
-        uint32_t to = s & LOCKED ? s | WAITERS : s | LOCKED;
+        uint32_t to = (s & LOCKED ? s | WAITERS : s | LOCKED) & ~woken;
         if (__atomic_compare_exchange_n(&m->state, &s, to, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return s & LOCKED;
     }
 }
 
+/* Whether to look at the lock for a while before parking: its holder may run beside us, and nobody waits for this P: least of all
+ * the holder itself, to whom the lock was handed over a moment ago. */
+static bool worth_spinning(void) {
+    if (cyg_procs() == 1) return false;
+    struct m *m = cygrt_m();
+    struct p *p = m ? m->p : NULL;
+    return !p || (cygrt_queue_len(p) == 0 && !atomic_load_explicit(&p->next_slot, memory_order_relaxed));
+}
+
 static int lock_slow(cyg_mutex *m, bool cancellable) {
-    if (cyg_procs() > 1)
+    if (take(m, 0)) return 0; /* free, but others wait */
+    if (worth_spinning())
         for (int i = 0; i < SPINS; i++) {
-            if (try_lock(m)) return 0;
             cyg_cpu_relax();
+            if (take(m, 0)) return 0;
         }
     struct g *g = cyg_need_goroutine("cyg_mutex_lock");
     struct cyg_waiter w = {.g = g, .since = cyg_now()};
-    for (bool again = false;; again = true) {
+    for (uint32_t woken = 0;; woken = WOKEN) {
+        if (take(m, woken)) return 0;
         cyg_spin_lock(&m->qlock);
-        if (!must_wait(m)) {
+        if (!must_wait(m, woken)) {
             cyg_spin_unlock(&m->qlock);
             return 0;
         }
         atomic_store_explicit(&w.granted, WAITER_NO, memory_order_relaxed);
-        if (again)
+        if (woken)
             waitq_push_front(&m->queue, &w);
         else
             waitq_push(&m->queue, &w);
@@ -60,8 +76,11 @@ int cyg_mutex_lock_ctx(cyg_mutex *m) {
 }
 
 void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
-    cyg_spin_lock(&m->qlock);
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+    while ((s & (LOCKED | WOKEN)) == (LOCKED | WOKEN)) /* the one on its way will see it free, or has yet to clear WOKEN */
+        if (__atomic_compare_exchange_n(&m->state, &s, s & ~LOCKED, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) return;
+    cyg_spin_lock(&m->qlock);
+    s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
     if (!(s & LOCKED)) {
         cyg_spin_unlock(&m->qlock);
         cygrt_misuse(file, line, "unlock of an unlocked mutex at %p", (void *)m);
@@ -71,8 +90,8 @@ void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
     bool hand_over = w && cyg_now() - w->since >= STARVING;
     if (w) waitq_remove(&m->queue, w);
     uint32_t rest = m->queue.head ? WAITERS : 0;
-    /* Nobody but us clears LOCKED, and WAITERS changes only under qlock. */
-    __atomic_store_n(&m->state, (hand_over ? LOCKED : 0) | rest, __ATOMIC_RELEASE);
+    /* Nobody but us clears LOCKED or sets WOKEN, and while it is locked WAITERS changes only under qlock. */
+    __atomic_store_n(&m->state, (hand_over ? LOCKED : w ? WOKEN : 0) | rest, __ATOMIC_RELEASE);
     if (w) atomic_store_explicit(&w->granted, hand_over ? WAITER_HANDED : WAITER_GRANTED, memory_order_release);
     cyg_spin_unlock(&m->qlock);
     if (g) cygrt_unpark(g);
