@@ -47,7 +47,11 @@ CYG_API void cyg_snapshot_free(cyg_snapshot *s);
 #define cyg_snapshot_publish(s, value, size) cyg_snapshot_publish_at((s), (value), (size), __FILE__, __LINE__)
 CYG_API int cyg_snapshot_publish_at(cyg_snapshot *s, void *value, size_t size, const char *file, int line);
 
-/* The same with a value that hold has: it is then current in both, and destroyed (by the destroy of the first) when neither has
+/* Sets memory aside for the next publication on s, which then cannot fail (but for the copy in checked builds): for changes that
+ * happen whole or not at all. Blocks: never. From: goroutine or any thread. Returns: 0 or CYG_ENOMEM. */
+CYG_API int cyg_snapshot_reserve(cyg_snapshot *s);
+
+/* cyg_snapshot_publish with a value that hold has: it is then current in both, and destroyed (by the destroy of the first) when neither has
  * it and nobody reads it. Owns: hold stays the caller's. */
 CYG_API int cyg_snapshot_publish_held(cyg_snapshot *s, const cyg_snapshot_hold *hold);
 

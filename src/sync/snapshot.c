@@ -16,11 +16,18 @@
 #include "base/spin.h"
 #include "sync/snapshot_slot.h"
 
+/* What a publication needs: what was set aside, or new. */
+struct room {
+    struct cyg_snapshot_slot *slot;
+    struct value *value;
+};
+
 struct cyg_snapshot {
     struct family *family;
     unsigned shards;                         /* a power of two */
     uint32_t current;                        /* number of a slot; atomic; changed under lock */
     _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock: one publication at a time */
+    struct room reserved;                    /* guarded by lock */
     struct {
         _Alignas(CYGRT_CACHELINE) uint64_t w; /* atomic */
     } words[];
@@ -77,35 +84,68 @@ static void switch_to(struct cyg_snapshot *s, uint32_t number) {
     if (old) cygrt_slot_retire(slot_of(old));
 }
 
-/* Takes over a reference of v. */
-static int put(struct cyg_snapshot *s, struct value *v) {
-    struct cyg_snapshot_slot *slot = cygrt_slot_new(s->shards, v);
-    if (!slot) return CYG_ENOMEM;
-    switch_to(s, slot->number);
+static void free_room(struct room r) {
+    if (r.slot) cygrt_slot_put_back(r.slot);
+    free(r.value);
+}
+
+/* Takes what was set aside and adds what is missing. */
+static int take_room(struct cyg_snapshot *s, struct room *r) {
+    cyg_spin_lock(&s->lock);
+    *r = s->reserved;
+    s->reserved = (struct room){NULL, NULL};
+    cyg_spin_unlock(&s->lock);
+    if (!r->slot) r->slot = cygrt_slot_new(s->shards);
+    if (!r->value) r->value = malloc(sizeof *r->value);
+    if (r->slot && r->value) return 0;
+    free_room(*r);
+    return CYG_ENOMEM;
+}
+
+int cyg_snapshot_reserve(cyg_snapshot *s) {
+    struct room r;
+    int err = take_room(s, &r);
+    if (err < 0) return err;
+    cyg_spin_lock(&s->lock);
+    struct room before = s->reserved; /* somebody else has, meanwhile */
+    s->reserved = r;
+    cyg_spin_unlock(&s->lock);
+    free_room(before);
     return 0;
 }
 
 int cyg_snapshot_publish_at(cyg_snapshot *s, void *value, size_t size, const char *file, int line) {
+    struct room r;
+    int err = take_room(s, &r);
+    if (err < 0) return err;
     /* Also "nothing" has a slot, so that no number but 0, the one before all, comes back while somebody may remember it. */
-    struct value *v = cygrt_value_new(s->family, value, value ? size : 0, file, line);
-    if (!v) return CYG_ENOMEM;
-    int err = put(s, v);
-    if (err < 0) cygrt_value_forget(v);
-    return err;
+    err = cygrt_value_init(r.value, s->family, value, value ? size : 0, file, line);
+    if (err < 0) {
+        free_room(r);
+        return err;
+    }
+    cygrt_slot_fill(r.slot, r.value);
+    switch_to(s, r.slot->number);
+    return 0;
 }
 
 int cyg_snapshot_publish_held(cyg_snapshot *s, const cyg_snapshot_hold *hold) {
     if (!hold->slot) return cyg_snapshot_publish(s, NULL, 0);
+    struct room r;
+    int err = take_room(s, &r);
+    if (err < 0) return err;
+    free(r.value);
     struct value *v = hold->slot->value;
     __atomic_fetch_add(&v->refs, 1, __ATOMIC_RELAXED);
-    int err = put(s, v);
-    if (err < 0) cygrt_value_unref(v);
-    return err;
+    cygrt_slot_fill(r.slot, v);
+    switch_to(s, r.slot->number);
+    return 0;
 }
 
 void cyg_snapshot_free(cyg_snapshot *s) {
     if (!s) return;
     switch_to(s, 0);
+    free_room(s->reserved);
     cygrt_family_unref(s->family);
     free(s);
 }

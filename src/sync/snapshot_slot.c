@@ -40,20 +40,30 @@ static struct cyg_snapshot_slot *carve(unsigned shards) {
     return NULL;
 }
 
-struct cyg_snapshot_slot *cygrt_slot_new(unsigned shards, struct value *v) {
+struct cyg_snapshot_slot *cygrt_slot_new(unsigned shards) {
     struct cyg_snapshot_slot **list = &free_slots[__builtin_ctz(shards)];
     cyg_spin_lock(&lock);
     struct cyg_snapshot_slot *s = *list;
     if (s) *list = s->next_free;
     cyg_spin_unlock(&lock);
-    if (!s && !(s = carve(shards))) return NULL;
+    return s ? s : carve(shards);
+}
+
+void cygrt_slot_put_back(struct cyg_snapshot_slot *s) {
+    struct cyg_snapshot_slot **list = &free_slots[__builtin_ctz(s->shards)];
+    cyg_spin_lock(&lock);
+    s->next_free = *list;
+    *list = s;
+    cyg_spin_unlock(&lock);
+}
+
+void cygrt_slot_fill(struct cyg_snapshot_slot *s, struct value *v) {
     uint64_t generation = __atomic_load_n(&s->state, __ATOMIC_SEQ_CST) / 4 + 1;
     __atomic_store_n(&s->value, v, __ATOMIC_RELAXED);
     s->shown = v->shown;
     __atomic_store_n(&s->entered, 0, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < shards; i++) __atomic_store_n(&s->left[i].n, 0, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < s->shards; i++) __atomic_store_n(&s->left[i].n, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&s->state, generation * 4 + LIVE, __ATOMIC_SEQ_CST);
-    return s;
 }
 
 /* Gives the slot back if it is retired and everybody has left. The last reader and whoever retires it both come here, each after
@@ -69,10 +79,7 @@ static void try_free(struct cyg_snapshot_slot *s) {
     struct value *v = __atomic_load_n(&s->value, __ATOMIC_RELAXED);
     if (!__atomic_compare_exchange_n(&s->state, &state, state - RETIRED + FREE, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return;
-    cyg_spin_lock(&lock);
-    s->next_free = free_slots[__builtin_ctz(s->shards)];
-    free_slots[__builtin_ctz(s->shards)] = s;
-    cyg_spin_unlock(&lock);
+    cygrt_slot_put_back(s);
     cygrt_value_unref(v);
 }
 
@@ -88,32 +95,24 @@ void cygrt_slot_leave(struct cyg_snapshot_slot *s, uint64_t *left) {
 
 /* ---- values ----------------------------------------------------------------------------------------------------------------- */
 
-struct value *cygrt_value_new(struct family *f, void *original, size_t size, const char *file, int line) {
-    struct value *v = calloc(1, sizeof *v);
-    if (!v) return NULL;
+int cygrt_value_init(struct value *v, struct family *f, void *original, size_t size, const char *file, int line) {
     *v = (struct value){.refs = 1, .original = original, .shown = original, .family = f, .file = file, .line = line};
-    if (cygrt_guard(v, size) < 0) {
-        free(v);
-        return NULL;
-    }
+    int err = cygrt_guard(v, size);
+    if (err < 0) return err;
     __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
     if (original) __atomic_fetch_add(&f->live, 1, __ATOMIC_RELAXED);
-    return v;
-}
-
-void cygrt_value_forget(struct value *v) {
-    struct family *f = v->family;
-    if (v->original) __atomic_fetch_sub(&f->live, 1, __ATOMIC_SEQ_CST);
-    cygrt_unguard(v);
-    free(v);
-    cygrt_family_unref(f);
+    return 0;
 }
 
 void cygrt_value_unref(struct value *v) {
     if (__atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
-    void (*destroy)(void *) = v->family->destroy;
+    struct family *f = v->family;
+    void (*destroy)(void *) = f->destroy;
     void *original = v->original;
-    cygrt_value_forget(v);
+    if (original) __atomic_fetch_sub(&f->live, 1, __ATOMIC_SEQ_CST);
+    cygrt_unguard(v);
+    free(v);
+    cygrt_family_unref(f);
     if (destroy && original) destroy(original);
 }
 

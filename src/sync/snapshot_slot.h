@@ -58,13 +58,15 @@ static inline struct cyg_snapshot_slot *slot_of(uint32_t number) {
 }
 
 void cygrt_slots_init(void);
-struct cyg_snapshot_slot *cygrt_slot_new(unsigned shards, struct value *v); /* takes a reference of v; NULL: no memory */
+struct cyg_snapshot_slot *cygrt_slot_new(unsigned shards);          /* FREE; NULL: no memory */
+void cygrt_slot_fill(struct cyg_snapshot_slot *s, struct value *v); /* takes a reference of v over */
+void cygrt_slot_put_back(struct cyg_snapshot_slot *s);              /* never filled */
 void cygrt_slot_retire(struct cyg_snapshot_slot *s);
 void cygrt_slot_leave(struct cyg_snapshot_slot *s, uint64_t *left);
 
-struct value *cygrt_value_new(struct family *f, void *original, size_t size, const char *file, int line);
+/* Makes v, from malloc, a value with one reference. Returns: 0 or CYG_ENOMEM. */
+int cygrt_value_init(struct value *v, struct family *f, void *original, size_t size, const char *file, int line);
 void cygrt_value_unref(struct value *v);
-void cygrt_value_forget(struct value *v); /* unpublished: the original stays the caller's */
 void cygrt_family_unref(struct family *f);
 
 #endif

@@ -169,6 +169,28 @@ RT_TEST(test_one_value_in_two_snapshots) {
     CHECK_EQ(LOAD(destroyed), 2);
 }
 
+/* What has been set aside is used, or goes with the snapshot. */
+RT_TEST(test_reserved_memory_is_used_once) {
+    STORE(destroyed, 0);
+    current = cyg_snapshot_new(&opts);
+    cyg_snapshot_hold h;
+    for (int i = 1; i <= 20; i++) {
+        CHECK_EQ(cyg_snapshot_reserve(current), 0);
+        if (i % 3 == 0) CHECK_EQ(cyg_snapshot_reserve(current), 0);
+        CHECK_EQ(cyg_snapshot_publish(current, make(i), 0), 0);
+    }
+    other = cyg_snapshot_new(NULL);
+    CHECK_EQ(cyg_snapshot_reserve(other), 0);
+    CHECK(cyg_snapshot_get(current, &h));
+    CHECK_EQ(cyg_snapshot_publish_held(other, &h), 0);
+    cyg_snapshot_drop(&h);
+    CHECK_EQ(cyg_snapshot_reserve(other), 0);
+    cyg_snapshot_free(current);
+    CHECK_EQ(LOAD(destroyed), 19);
+    cyg_snapshot_free(other);
+    CHECK_EQ(LOAD(destroyed), 20);
+}
+
 static void *thread_reads(void *arg) {
     for (int i = 0; !LOAD(stop); i++) {
         cyg_snapshot_hold h;
@@ -201,6 +223,7 @@ int main(void) {
         cmocka_unit_test(test_readers_see_whole_values_in_order),
         cmocka_unit_test(test_holds_are_dropped_by_others),
         cmocka_unit_test(test_one_value_in_two_snapshots),
+        cmocka_unit_test(test_reserved_memory_is_used_once),
         cmocka_unit_test(test_foreign_threads_and_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
