@@ -225,6 +225,12 @@ struct m {
     const void *stack_lo;
     size_t stack_size;
     void *tsan_fiber;
+#ifdef CYG_CHECKED
+    unsigned nheld; /* pthread mutexes that curg holds (checked.c); the thread's own */
+    struct cygrt_held {
+        const void *mutex, *where;
+    } held[8];
+#endif
 };
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
@@ -368,6 +374,7 @@ void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_record *r);
 uint64_t cygrt_goid(struct p *p);
 int cygrt_go_copy(const cyg_go_opts *opts, void (*fn)(void *), const void *p, size_t n); /* cyg_go_copy with options */
 void cygrt_goroutine_main(struct m *m);
+void cygrt_check_held(struct m *m, struct g *g); /* checked builds: aborts if g leaves its stack with a pthread mutex held */
 struct g *cygrt_stack_new(unsigned size_class, int *err);
 void cygrt_stack_free(struct g *g);  /* to the global list of its class */
 void cygrt_stack_reset(struct g *g); /* prepares sp so that a switch enters cygrt_entry */
