@@ -75,13 +75,21 @@ static bool exchange(uint64_t *word, uint32_t from, uint32_t to, uint64_t reader
 
 /* ---- publishing ------------------------------------------------------------------------------------------------------------ */
 
-static void switch_to(struct cyg_snapshot *s, uint32_t number) {
+uint32_t cygrt_switch_begin(struct cyg_snapshot *s, uint32_t number) {
     cyg_spin_lock(&s->lock);
     uint32_t old = s->current;
     __atomic_store_n(&s->current, number, __ATOMIC_SEQ_CST);
+    return old;
+}
+
+void cygrt_switch_finish(struct cyg_snapshot *s, uint32_t old, uint32_t number) {
     for (unsigned i = 0; i < s->shards; i++) (void)exchange(&s->words[i].w, old, number, 0); /* false: a reader has */
     cyg_spin_unlock(&s->lock);
     if (old) cygrt_slot_retire(slot_of(old));
+}
+
+static void switch_to(struct cyg_snapshot *s, uint32_t number) {
+    cygrt_switch_finish(s, cygrt_switch_begin(s, number), number);
 }
 
 static void free_room(struct room r) {

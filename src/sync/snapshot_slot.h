@@ -64,6 +64,11 @@ void cygrt_slot_put_back(struct cyg_snapshot_slot *s);              /* never fil
 void cygrt_slot_retire(struct cyg_snapshot_slot *s);
 void cygrt_slot_leave(struct cyg_snapshot_slot *s, uint64_t *left);
 
+/* The two halves of a publication, with the snapshot's lock held from one to the other; apart, so that a test can look at what readers
+ * see in between. begin returns the number before. */
+uint32_t cygrt_switch_begin(struct cyg_snapshot *s, uint32_t number);
+void cygrt_switch_finish(struct cyg_snapshot *s, uint32_t before, uint32_t number);
+
 /* Makes v, from malloc, a value with one reference. Returns: 0 or CYG_ENOMEM. */
 int cygrt_value_init(struct value *v, struct family *f, void *original, size_t size, const char *file, int line);
 void cygrt_value_unref(struct value *v);

@@ -405,6 +405,32 @@ RT_TEST(test_waitgroup_ends_by_time_and_by_context) {
     CHECK_EQ(cyg_waitgroup_wait(&wg), 0);
 }
 
+static void wait_claimed(void *arg) {
+    CHECK_EQ(cyg_waitgroup_wait(arg), 0); /* granted, though its context has ended */
+    ADD(done, 1);
+}
+/* Who has been claimed stays until he is let go, or the chain that he stands in would point to nothing. */
+RT_TEST(test_a_claimed_waiter_stays_when_its_context_ends) {
+    cyg_waitgroup wg = {0};
+    cyg_waitgroup_add(&wg, 1);
+    cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
+    cyg_ctx_scope s = cyg_ctx_enter(ctx);
+    STORE(done, 0);
+    for (int i = 0; i < 20; i++) GO(wait_claimed, &wg);
+    cyg_ctx_leave(&s);
+    WAIT_FOR(waiters_in(&wg.queue, &wg.qlock) == 20);
+    struct cyg_claimed all = {NULL, NULL};
+    cyg_spin_lock(&wg.qlock);
+    while (wg.queue.head) waitq_claim(&wg.queue, &all);
+    cyg_spin_unlock(&wg.qlock);
+    cyg_ctx_cancel(ctx, 0);
+    for (int i = 0; i < 50; i++) cyg_yield();
+    CHECK_EQ(LOAD(done), 0);
+    cyg_claimed_wake(&all);
+    WAIT_FOR(LOAD(done) == 20);
+    cyg_waitgroup_done(&wg);
+}
+
 /* ---- misuse ---------------------------------------------------------------------------------------------------------------- */
 
 static int misuse(void *arg) {
@@ -458,6 +484,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_waitgroup_wakes_all_at_zero),
         cmocka_unit_test(test_waitgroup_may_go_when_wait_returns),
         cmocka_unit_test(test_waitgroup_ends_by_time_and_by_context),
+        cmocka_unit_test(test_a_claimed_waiter_stays_when_its_context_ends),
         cmocka_unit_test(test_misuse_aborts_and_says_why),
     };
     int code = rt_child_main(argc, argv, kids);

@@ -61,6 +61,29 @@ RT_TEST(test_nothing_is_lost_or_doubled) {
     cyg_objpool_free(pool);
 }
 
+static void *hammer(void *arg) {
+    for (int i = 0; i < 200000 / RT_LESS; i++) {
+        struct obj *a = cyg_objpool_get(pool), *b = cyg_objpool_get(pool);
+        CHECK_EQ(ADD(a->owner, 1), 1);
+        CHECK_EQ(ADD(b->owner, 1), 1);
+        ADD(a->owner, -1);
+        cyg_objpool_put(pool, a);
+        ADD(b->owner, -1);
+        cyg_objpool_put(pool, b);
+    }
+    return arg;
+}
+/* Foreign threads all have the hint 0: the same slots at the same time, as a P's when it was taken from a goroutine in between. */
+RT_TEST(test_nothing_is_doubled_when_several_use_one_line) {
+    pool = cyg_objpool_new(sizeof(struct obj), NULL);
+    pthread_t t[3];
+    for (int i = 0; i < 3; i++) CHECK_EQ(pthread_create(&t[i], NULL, hammer, NULL), 0);
+    (void)hammer(NULL);
+    for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
+    CHECK_EQ(stats().used, 0);
+    cyg_objpool_free(pool);
+}
+
 RT_TEST(test_new_ones_are_zero_and_old_ones_are_used_again) {
     pool = cyg_objpool_new(sizeof(struct obj), NULL);
     struct obj *a = cyg_objpool_get(pool);
@@ -142,6 +165,7 @@ int main(int argc, char **argv) {
     static const struct rt_child kids[] = {{"misuse", misuse_child}, {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_lost_or_doubled),
+        cmocka_unit_test(test_nothing_is_doubled_when_several_use_one_line),
         cmocka_unit_test(test_new_ones_are_zero_and_old_ones_are_used_again),
         cmocka_unit_test(test_bound_is_kept_however_small),
         cmocka_unit_test(test_idle_ones_are_found_on_every_p),

@@ -3,6 +3,8 @@
  */
 #include "../rt.h"
 
+#include "sync/snapshot_slot.h"
+
 struct config {
     int version; /* the same in all of them; -1 when destroyed */
     int copies[15];
@@ -169,6 +171,47 @@ RT_TEST(test_one_value_in_two_snapshots) {
     CHECK_EQ(LOAD(destroyed), 2);
 }
 
+static void reads_two(void *arg) {
+    cyg_snapshot_hold h;
+    const struct config *c = cyg_snapshot_get(current, &h);
+    CHECK_EQ(c->version, 2);
+    if (arg) cyg_yield();
+    cyg_snapshot_drop(&h);
+    ADD(done, 1);
+}
+/* A publisher that is stopped half-way: from then on everybody gets the new value, wherever he runs, and nobody waits for it; the
+ * old one goes when the publisher is through and its reader has left. */
+RT_TEST(test_readers_catch_up_with_a_publication_under_way) {
+    STORE(destroyed, 0);
+    STORE(done, 0);
+    current = cyg_snapshot_new(&opts);
+    cyg_snapshot_hold old, new;
+    CHECK_EQ(cyg_snapshot_publish(current, make(1), 0), 0);
+    const struct config *one = cyg_snapshot_get(current, &old);
+    other = cyg_snapshot_new(&opts); /* where the next value has its family from */
+    CHECK_EQ(cyg_snapshot_publish(other, make(2), 0), 0);
+    CHECK(cyg_snapshot_get(other, &new));
+    struct cyg_snapshot_slot *slot = cygrt_slot_new(new.slot->shards);
+    ADD(new.slot->value->refs, 1);
+    cygrt_slot_fill(slot, new.slot->value);
+    uint32_t before = cygrt_switch_begin(current, slot->number);
+    for (intptr_t i = 0; i < 200; i++) {
+        reads_two(NULL);
+        GO(reads_two, i % 2 ? &done : NULL);
+    }
+    WAIT_FOR(LOAD(done) == 400);
+    cyg_snapshot_drop(&old);
+    CHECK_EQ(LOAD(destroyed), 0); /* words may still have it */
+    CHECK_EQ(one->version, 1);
+    cygrt_switch_finish(current, before, slot->number);
+    CHECK_EQ(LOAD(destroyed), 1);
+    reads_two(NULL);
+    cyg_snapshot_drop(&new);
+    cyg_snapshot_free(other);
+    cyg_snapshot_free(current);
+    CHECK_EQ(LOAD(destroyed), 2);
+}
+
 /* What has been set aside is used, or goes with the snapshot. */
 RT_TEST(test_reserved_memory_is_used_once) {
     STORE(destroyed, 0);
@@ -223,6 +266,7 @@ int main(void) {
         cmocka_unit_test(test_readers_see_whole_values_in_order),
         cmocka_unit_test(test_holds_are_dropped_by_others),
         cmocka_unit_test(test_one_value_in_two_snapshots),
+        cmocka_unit_test(test_readers_catch_up_with_a_publication_under_way),
         cmocka_unit_test(test_reserved_memory_is_used_once),
         cmocka_unit_test(test_foreign_threads_and_nothing),
     };
