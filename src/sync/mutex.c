@@ -5,6 +5,7 @@
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/misuse.h"
+#include "runtime/queue.h"
 #include "sync/waiter.h"
 
 #define LOCKED 1u
