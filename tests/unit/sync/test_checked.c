@@ -136,14 +136,77 @@ static void test_a_racing_writer_is_named(void **state) {
     CHECK_SAYS(&r, "wrote to byte 4 of a published value of snapshot \"limits\" (published at ");
 }
 
+/* ---- stack census -------------------------------------------------------------------------------------------------------------- */
+
+static int deep_line, shallow_line, ended;
+__attribute__((noinline)) static void use(size_t n) {
+    volatile char buf[40000];
+    for (size_t i = 0; i < n; i++) buf[sizeof buf - 1 - i] = (char)i;
+}
+static void goes_deep(void *arg) {
+    use(arg ? 40000 : 100);
+    ADD(ended, 1);
+}
+static void stays_shallow(void *arg) {
+    (void)arg;
+    ADD(ended, 1);
+}
+static int census(void *arg) {
+    (void)arg;
+    for (int i = 1; i <= 20; i++) { /* one after the other, on the same stack */
+        deep_line = __LINE__ + 1;
+        GO(goes_deep, &ended);
+        WAIT_FOR(LOAD(ended) == 2 * i - 1);
+        shallow_line = __LINE__ + 1;
+        GO(stays_shallow, NULL);
+        WAIT_FOR(LOAD(ended) == 2 * i);
+    }
+    fprintf(stderr, "lines %d %d\n", deep_line, shallow_line);
+    return cyg_stack_census(2);
+}
+static int census_child(int argc, char **argv) {
+    (void)argc, (void)argv;
+    if (cyg_runtime_start(&(cyg_runtime_opts){.maxprocs = 1}) != 0) return 99;
+    int r = cyg_call(census, NULL);
+    return cyg_runtime_stop() != 0 ? 98 : r == CYG_ENOTSUP ? 3 : r;
+}
+static size_t depth_at(const struct rt_result *r, int line, unsigned long long *n) {
+    char want[64];
+    snprintf(want, sizeof want, "test_checked.c:%d\n", line);
+    const char *at = strstr(r->err, want);
+    CHECK(at && strstr(at + 1, want)); /* when asked, and when the runtime stopped */
+    while (at > r->err && at[-1] != '\n') at--;
+    size_t depth = 0, size = 0;
+    CHECK_EQ(sscanf(at, "stack census: %zu of %zu bytes used, %llu goroutines", &depth, &size, n), 3);
+    return depth;
+}
+static void test_census_tells_the_deepest_use_by_start_site(void **state) {
+    (void)state;
+    static struct rt_result r;
+    rt_spawn("census", "", "CYGNET_DEBUG=census", &r);
+    CHECK_EXIT(&r, 0);
+    int deep, shallow;
+    CHECK_EQ(sscanf(r.err, "lines %d %d", &deep, &shallow), 2);
+    unsigned long long n = 0;
+    size_t depth = depth_at(&r, deep, &n);
+    CHECK(depth > 40000 && depth < 60000);
+    CHECK_EQ(n, 20);
+    CHECK(depth_at(&r, shallow, &n) < 8000); /* although the stack had been used deeply before */
+    CHECK_EQ(n, 20);
+    rt_spawn("census", "", NULL, &r);
+    CHECK_EXIT(&r, 3); /* nothing without being asked */
+}
+
 int main(int argc, char **argv) {
-    static const struct rt_child kids[] = {{"hold", hold_child}, {"write", write_child}, {NULL, NULL}};
+    static const struct rt_child kids[] = {
+        {"hold", hold_child}, {"write", write_child}, {"census", census_child}, {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mutexes_that_are_let_go_in_time_are_no_matter),
         cmocka_unit_test(test_foreign_threads_are_not_looked_at),
         cmocka_unit_test(test_leaving_the_thread_with_a_mutex_held_aborts),
         cmocka_unit_test(test_readers_get_a_copy_and_destroy_the_original),
         cmocka_unit_test(test_a_racing_writer_is_named),
+        cmocka_unit_test(test_census_tells_the_deepest_use_by_start_site),
     };
     int code = rt_child_main(argc, argv, kids);
     return code >= 0 ? code : cmocka_run_group_tests(tests, NULL, NULL);
