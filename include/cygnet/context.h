@@ -40,8 +40,15 @@ CYG_API cyg_ctx *cyg_ctx_with_timeout(cyg_ctx *parent, cyg_duration d);
  * Blocks: never. From: goroutine or any thread. */
 CYG_API void cyg_ctx_cancel(cyg_ctx *ctx, int cause);
 
+/* The same, with words for whoever reads the log: "upstream 10.0.0.7 answered 503". The text is cut at 255 bytes. */
+CYG_API void cyg_ctx_cancel_because(cyg_ctx *ctx, int cause, const char *fmt, ...) CYG_PRINTF(3, 4);
+
 /* 0 while the context lasts; afterwards why it ended: CYG_ETIMEDOUT, CYG_ECANCELED or the cause given. Blocks: never. */
 CYG_API int cyg_ctx_err(const cyg_ctx *ctx);
+
+/* Why it ended, in words: the text given when it or the ancestor that took it along was cancelled; without one the sentence
+ * of cyg_ctx_err; "" while it lasts. Blocks: never. From: goroutine or any thread. Owns: the text lives as long as ctx. */
+CYG_API const char *cyg_ctx_cause(const cyg_ctx *ctx);
 
 /* When it ends by itself; 0 if never. Blocks: never. From: anywhere. */
 CYG_API cyg_time cyg_ctx_deadline(const cyg_ctx *ctx);
@@ -49,6 +56,45 @@ CYG_API cyg_time cyg_ctx_deadline(const cyg_ctx *ctx);
 /* References. Releasing the last one of a context that has not ended cancels it. Blocks: never. From: any thread. */
 CYG_API cyg_ctx *cyg_ctx_acquire(cyg_ctx *ctx);
 CYG_API void cyg_ctx_release(cyg_ctx *ctx);
+
+/* ---- values --------------------------------------------------------------------------------------------------------- */
+
+/* A child that carries a value for whoever works under it: what belongs to one request and crosses layers that do not know
+ * it. key is an address that only the package that stores the value knows (of a static variable of its own). The child can
+ * be cancelled like any other. Owns: value stays the caller's affair and must outlive the context. As cyg_ctx_with_cancel. */
+CYG_API cyg_ctx *cyg_ctx_with_value(cyg_ctx *parent, const void *key, void *value);
+
+/* The same, but destroy(value) is called when the last that can see the value has gone; it must not park. */
+CYG_API cyg_ctx *cyg_ctx_with_owned_value(cyg_ctx *parent, const void *key, void *value, void (*destroy)(void *value));
+
+/* The value for key in ctx (NULL: the current one) or its nearest ancestor; NULL if there is none.
+ * Blocks: never. From: goroutine or any thread. Owns: borrowed for as long as ctx lives. */
+CYG_API void *cyg_ctx_value(const cyg_ctx *ctx, const void *key);
+
+/* A context with parent's values that does not end with it and has no deadline: for what must be finished after a request
+ * has gone. As cyg_ctx_with_cancel, but parent is not kept from being cancelled by its last release. */
+CYG_API cyg_ctx *cyg_ctx_detached(cyg_ctx *parent);
+
+/* ---- what happens at the end ------------------------------------------------------------------------------------------ */
+
+/* A function that waits for a context's end. */
+typedef struct cyg_ctx_after cyg_ctx_after;
+
+/* Runs fn(arg) once, on a goroutine of its own under the background context, when ctx ends; at once if it has. On the
+ * background context it never runs.
+ * Blocks: never. From: goroutine or any thread while the runtime runs. Owns: *out (out may be NULL) holds a reference that
+ * cyg_ctx_after_release drops; releasing does not stop it; ctx is not kept from ending by its last release.
+ * Returns: 0, CYG_ENOMEM, or CYG_ESTATE without a runtime. */
+CYG_API int cyg_ctx_after_func(cyg_ctx *ctx, void (*fn)(void *), void *arg, cyg_ctx_after **out);
+
+/* Keeps fn from running. Blocks: never; if fn has begun, it is not waited for. From: goroutine or any thread.
+ * Returns: true if fn had not been started and now never will be; false if it has been, or a stop came before. */
+CYG_API bool cyg_ctx_after_stop(cyg_ctx_after *a);
+
+/* Drops the caller's reference; NULL is fine. Blocks: never. */
+CYG_API void cyg_ctx_after_release(cyg_ctx_after *a);
+
+/* ---- the current context --------------------------------------------------------------------------------------------- */
 
 /* The current context before an enter, to be put back by the leave in the same function. */
 typedef struct cyg_ctx_scope {

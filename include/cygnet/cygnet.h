@@ -6,13 +6,18 @@
 #include <cygnet/chan.h>
 #include <cygnet/context.h>
 #include <cygnet/err.h>
+#include <cygnet/group.h>
 #include <cygnet/http.h>
 #include <cygnet/http_field.h>
 #include <cygnet/io.h>
+#include <cygnet/local.h>
 #include <cygnet/log.h>
+#include <cygnet/map.h>
 #include <cygnet/metrics.h>
 #include <cygnet/net.h>
+#include <cygnet/objpool.h>
 #include <cygnet/runtime.h>
+#include <cygnet/snapshot.h>
 #include <cygnet/sync.h>
 #include <cygnet/time.h>
 

@@ -171,6 +171,12 @@ CYG_API void cyg_stats(cyg_runtime_stats *out);
  * Blocks: may block the thread in write(2). From: anywhere but a signal handler. Returns: 0 or -errno of write. */
 CYG_API int cyg_dump(int fd);
 
+/* Writes to fd, for each place where goroutines were started, how deep the deepest of them got into its stack: those that have ended,
+ * and the others as they are now. In checked builds (-Dchecked=true) with "census" in CYGNET_DEBUG, which also writes it to
+ * standard error when the runtime stops; stacks are then committed whole.
+ * Blocks: may block the thread in write(2). From: anywhere but a signal handler. Returns: 0, CYG_ENOTSUP, -errno of write. */
+CYG_API int cyg_stack_census(int fd);
+
 /* Where errno of the calling thread is, asked anew each time. Blocks: never. From: anywhere. */
 CYG_API int *cyg_errno_location(void);
 

@@ -104,8 +104,8 @@ static const char *bound_address(struct cyg_gw *gw, const struct cyg_gw_snapshot
 }
 
 void cyg_gw_admin_config(struct cyg_gw *gw, struct cyg_gw_text *t) {
-    struct cyg_gw_hold hold;
-    const struct cyg_gw_snapshot *s = cyg_gw_hold(&gw->current, cyg_proc_hint(), &hold);
+    cyg_snapshot_hold hold;
+    const struct cyg_gw_snapshot *s = cyg_snapshot_get(gw->current, &hold);
     if (!s) {
         cyg_gw_text_puts(t, "{}\n");
         return;
@@ -131,5 +131,5 @@ void cyg_gw_admin_config(struct cyg_gw *gw, struct cyg_gw_text *t) {
     cyg_gw_text_json(t, c->admin.address);
     cyg_gw_text_puts(t, "},\"drain\":{");
     seconds(t, "timeout", c->drain.timeout, "}}\n");
-    cyg_gw_drop(&hold);
+    cyg_snapshot_drop(&hold);
 }

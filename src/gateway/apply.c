@@ -133,6 +133,15 @@ static int plan_ids(struct plan *p) {
     return 0;
 }
 
+/* Memory for what commit_servers publishes. */
+static int reserve(struct plan *p) {
+    int err = cyg_snapshot_reserve(p->gw->current);
+    for (size_t i = 0; err == 0 && i < p->gw->nservers; i++)
+        if (!p->gw->servers[i]->removed && !p->snapshot->by_server[i])
+            err = cyg_snapshot_reserve(p->gw->servers[i]->last);
+    return err;
+}
+
 static void undo(struct plan *p) {
     for (size_t i = 0; i <= p->nlisteners; i++) {
         struct planned *e = i < p->nlisteners ? &p->listeners[i] : &p->admin;
@@ -154,21 +163,22 @@ static void serve(struct planned *e, const char *name) {
     cyg_gw_server_serve(e->server, e->http);
 }
 
-static void commit_servers(struct plan *p, struct cyg_gw_slot *slot, cyg_duration drain) {
+/* Nothing of it can fail: reserve() has set aside the memory. */
+static void commit_servers(struct plan *p, cyg_duration drain) {
     struct cyg_gw *gw = p->gw;
     size_t before = gw->nservers;
     cyg_mutex_lock(&gw->lock);
     gw->nservers = p->snapshot->nservers;
     cyg_mutex_unlock(&gw->lock);
-    struct cyg_gw_slot *old = gw->current;
+    cyg_snapshot_hold old;
+    (void)cyg_snapshot_get(gw->current, &old);
     for (size_t i = 0; i < before; i++) {
         struct cyg_gw_server *s = gw->servers[i];
         if (s->removed || p->snapshot->by_server[i]) continue;
-        cyg_gw_slot_own(old);
-        __atomic_store_n(&s->last, old, __ATOMIC_SEQ_CST);
+        (void)cyg_snapshot_publish_held(s->last, &old);
     }
-    __atomic_store_n(&gw->current, slot, __ATOMIC_SEQ_CST);
-    if (old) cyg_gw_slot_disown(old);
+    (void)cyg_snapshot_publish(gw->current, p->snapshot, 0);
+    cyg_snapshot_drop(&old);
     for (size_t i = 0; i < p->nlisteners; i++) serve(&p->listeners[i], p->snapshot->fronts[i].config->name.p);
     for (size_t i = 0; i < before; i++) {
         struct cyg_gw_server *s = gw->servers[i];
@@ -192,14 +202,14 @@ static void commit_admin(struct plan *p, cyg_duration drain) {
     cyg_gw_drain_server(gw, before, drain);
 }
 
-static void commit(struct plan *p, struct cyg_gw_slot *slot) {
+static void commit(struct plan *p) {
     struct cyg_gw *gw = p->gw;
     cyg_duration drain = p->snapshot->config->drain.timeout;
     cyg_mutex_lock(&gw->lock);
     struct cyg_gw_log_file *log = gw->log;
     gw->log = p->log;
     cyg_mutex_unlock(&gw->lock);
-    commit_servers(p, slot, drain);
+    commit_servers(p, drain);
     commit_admin(p, drain);
     if (log) cyg_gw_log_file_release(log);
     free(p->listeners);
@@ -207,7 +217,6 @@ static void commit(struct plan *p, struct cyg_gw_slot *slot) {
 
 int cyg_gw_apply(struct cyg_gw *gw, struct cyg_gw_config *config) {
     struct plan p = {.gw = gw, .config = config};
-    struct cyg_gw_slot *slot = NULL;
     int err = plan_listeners(&p);
     if (err == 0) err = plan_admin(&p);
     if (err == 0) err = plan_log(&p);
@@ -215,13 +224,13 @@ int cyg_gw_apply(struct cyg_gw *gw, struct cyg_gw_config *config) {
         p.config = NULL; /* the snapshot's, whatever comes */
         err = cyg_gw_snapshot_new(&gw->context, config, p.log, &p.snapshot);
         if (err == 0) err = plan_ids(&p);
-        if (err == 0 && !(slot = cyg_gw_slot_new(gw->slots, p.snapshot))) err = CYG_ENOMEM;
+        if (err == 0) err = reserve(&p);
         if (err < 0) cyg_gw_event("error", "config-failed", "error=\"%s\"", cyg_strerror(err));
     }
     if (err < 0)
         undo(&p);
     else
-        commit(&p, slot);
+        commit(&p);
     return err;
 }
 
@@ -243,11 +252,7 @@ static void drain_main(void *arg) {
     } else {
         cyg_gw_event("info", "listener-closed", "address=%s", s->text);
     }
-    struct cyg_gw_slot *last = s->last;
-    if (last) {
-        __atomic_store_n(&s->last, NULL, __ATOMIC_SEQ_CST);
-        cyg_gw_slot_disown(last);
-    }
+    (void)cyg_snapshot_publish(s->last, NULL, 0); /* without memory it stays until the gateway ends */
     cyg_waitgroup_done(&gw->context.workers);
 }
 

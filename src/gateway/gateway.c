@@ -21,9 +21,9 @@ static int init(struct cyg_gw *gw, const char *file) {
     gw->context.shards = cyg_procs();
     gw->started_ns = cyg_unix_nano();
     gw->ids = cyg_gw_ids_new(gw->context.shards);
-    gw->slots = cyg_gw_slots_new(gw->context.shards, cyg_gw_snapshot_free_later);
+    gw->current = cyg_snapshot_new(&(cyg_snapshot_opts){.destroy = cyg_gw_snapshot_free_later, .name = "configuration"});
     if (file) gw->file = strdup(file);
-    if (!gw->ids || !gw->slots || (file && !gw->file)) return CYG_ENOMEM;
+    if (!gw->ids || (file && !gw->file)) return CYG_ENOMEM;
     return cyg_gw_metrics_init(&gw->context.metrics);
 }
 
@@ -64,8 +64,8 @@ static int load(void *arg) {
 }
 
 /* The version in force; of the goroutine that reloads, so that it cannot change meanwhile. */
-static const struct cyg_gw_config *in_force(struct cyg_gw *gw, struct cyg_gw_hold *hold) {
-    struct cyg_gw_snapshot *s = cyg_gw_hold(&gw->current, 0, hold);
+static const struct cyg_gw_config *in_force(struct cyg_gw *gw, cyg_snapshot_hold *hold) {
+    struct cyg_gw_snapshot *s = cyg_snapshot_get(gw->current, hold);
     return s->config;
 }
 
@@ -81,7 +81,7 @@ static void reload(struct cyg_gw *gw) {
         cyg_gw_event("warning", "reload-ignored", "reason=\"no configuration file\"");
         return;
     }
-    struct cyg_gw_hold hold;
+    cyg_snapshot_hold hold;
     const struct cyg_gw_config *old = in_force(gw, &hold);
     struct loading l = {.file = gw->file};
     int err = cyg_blocking(load, &l);
@@ -100,7 +100,7 @@ static void reload(struct cyg_gw *gw) {
     else
         cyg_gw_event("error", "config-rejected", "file=%s in_force=%s error=\"%s\"", gw->file, old->version.p,
                      cyg_strerror(err));
-    cyg_gw_drop(&hold);
+    cyg_snapshot_drop(&hold);
 }
 
 /* ---- drain ------------------------------------------------------------------------------------------------------ */
@@ -127,9 +127,9 @@ static void drain_all(void *arg) {
 
 /* Drains. Returns: the exit status. */
 static int drain(struct cyg_gw *gw, int signal_number) {
-    struct cyg_gw_hold hold;
+    cyg_snapshot_hold hold;
     cyg_duration timeout = in_force(gw, &hold)->drain.timeout;
-    cyg_gw_drop(&hold);
+    cyg_snapshot_drop(&hold);
     gw->cut_at = cyg_now() + timeout;
     __atomic_store_n(&gw->draining, 1, __ATOMIC_RELEASE);
     cyg_gw_event("info", "draining", "signal=%s timeout_ms=%lld", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
@@ -177,9 +177,7 @@ void cyg_gw_free(struct cyg_gw *gw) {
     }
     for (size_t i = 0; i < gw->nservers; i++) (void)cyg_gw_server_shutdown(gw->servers[i], cyg_now());
     if (gw->admin) (void)cyg_gw_server_shutdown(gw->admin, cyg_now());
-    struct cyg_gw_slot *slot = gw->current;
-    __atomic_store_n(&gw->current, NULL, __ATOMIC_SEQ_CST);
-    if (slot) cyg_gw_slot_disown(slot);
+    cyg_snapshot_free(gw->current);
     (void)cyg_waitgroup_wait(&gw->context.workers);
     for (size_t i = 0; i < gw->nservers; i++) cyg_gw_server_free(gw->servers[i]);
     cyg_gw_server_free(gw->admin);
@@ -187,9 +185,9 @@ void cyg_gw_free(struct cyg_gw *gw) {
         next = s->next;
         cyg_gw_server_free(s);
     }
+    (void)cyg_waitgroup_wait(&gw->context.workers); /* a server that had no memory to let go of its last snapshot has now */
     free(gw->servers);
     if (gw->log) cyg_gw_log_file_release(gw->log);
-    cyg_gw_slots_free(gw->slots);
     cyg_gw_ids_free(gw->ids);
     cyg_gw_metrics_free(&gw->context.metrics);
     free(gw->file);

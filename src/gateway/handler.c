@@ -10,7 +10,7 @@ struct exchange {
     struct cyg_gw_server *server;
     cyg_http_req *req;
     cyg_http_res *res;
-    struct cyg_gw_hold hold;
+    cyg_snapshot_hold hold;
     const struct cyg_gw_snapshot *snapshot;
     struct cyg_gw_front *front;
     const struct cyg_gw_route *route;
@@ -25,18 +25,17 @@ struct exchange {
 
 /* Holds the snapshot for a request on this server: the one in force, or, if that no longer has the server, the last that had.
  * Returns: the server's front in it; NULL only while the gateway ends. */
-static struct cyg_gw_front *hold_front(struct cyg_gw_server *s, struct cyg_gw_hold *hold,
-                                       const struct cyg_gw_snapshot **out) {
-    struct cyg_gw_slot *const *places[] = {&s->gw->current, &s->last};
+static struct cyg_gw_front *hold_front(struct cyg_gw_server *s, cyg_snapshot_hold *hold, const struct cyg_gw_snapshot **out) {
+    cyg_snapshot *const places[] = {s->gw->current, s->last};
     for (size_t i = 0; i < 2; i++) {
-        struct cyg_gw_snapshot *snapshot = cyg_gw_hold(places[i], cyg_proc_hint(), hold);
+        struct cyg_gw_snapshot *snapshot = cyg_snapshot_get(places[i], hold);
         if (!snapshot) continue;
         struct cyg_gw_front *front = s->id < snapshot->nservers ? snapshot->by_server[s->id] : NULL;
         if (front) {
             *out = snapshot;
             return front;
         }
-        cyg_gw_drop(hold);
+        cyg_snapshot_drop(hold);
     }
     return NULL;
 }
@@ -191,12 +190,12 @@ void cyg_gw_handle(cyg_http_req *req, cyg_http_res *res, void *server) {
         x.reason = CYG_GW_ROUTE_NOT_FOUND;
     if (x.reason != CYG_GW_VIA_UPSTREAM && !x.forward.answered) answer(&x);
     finish(&x);
-    cyg_gw_drop(&x.hold);
+    cyg_snapshot_drop(&x.hold);
 }
 
 void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr *peer, const cyg_http_req *req_or_null) {
     struct cyg_gw_server *s = server;
-    struct cyg_gw_hold hold;
+    cyg_snapshot_hold hold;
     const struct cyg_gw_snapshot *snapshot;
     struct cyg_gw_front *front = hold_front(s, &hold, &snapshot);
     if (!front) return;
@@ -219,5 +218,5 @@ void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr
         if (req_or_null) describe(&a, req_or_null);
         (void)cyg_gw_access_write(snapshot->log->lines, &a);
     }
-    cyg_gw_drop(&hold);
+    cyg_snapshot_drop(&hold);
 }

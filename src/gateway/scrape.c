@@ -146,7 +146,8 @@ static void write_gateway(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, st
     cyg_gw_text_label(t, s->config->version.p);
     cyg_gw_text_puts(t, "} 1\n");
     single(t, "cygnet_config_snapshots", "gauge",
-           "Configurations in memory: the one in force, and those that requests still use.", cyg_gw_slots_live(gw->slots));
+           "Configurations in memory: the one in force, and those that requests still use.",
+           cyg_snapshot_live(gw->current));
     family(t, "cygnet_build_info", "gauge", "The version of the program.");
     cyg_gw_text_printf(t, "cygnet_build_info{version=\"%s\"} 1\n", CYG_VERSION);
     single(t, "cygnet_draining", "gauge", "1 while the gateway drains.", __atomic_load_n(&gw->draining, __ATOMIC_RELAXED));
@@ -219,13 +220,13 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
     }
     cyg_gw_text_put(out, text, (size_t)n);
     free(text);
-    struct cyg_gw_hold hold;
-    const struct cyg_gw_snapshot *s = cyg_gw_hold(&gw->current, cyg_proc_hint(), &hold);
+    cyg_snapshot_hold hold;
+    const struct cyg_gw_snapshot *s = cyg_snapshot_get(gw->current, &hold);
     if (s) {
         write_gateway(gw, s, out);
         write_listeners(gw, s, out);
         write_upstreams(s, out);
-        cyg_gw_drop(&hold);
+        cyg_snapshot_drop(&hold);
     }
     write_runtime(out);
     write_process(gw, out);

@@ -21,6 +21,7 @@ int cyg_gw_server_open(struct cyg_gw *gw, const char *network, const char *bind,
     cyg_addr bound;
     cyg_listener_addr(s->listener, &bound);
     cyg_addr_format(&bound, s->text, sizeof s->text);
+    s->last = cyg_snapshot_new(NULL);
     *out = s;
     return 0;
 }
@@ -130,6 +131,7 @@ void cyg_gw_server_free(struct cyg_gw_server *s) {
     stop_accepting(s);
     cyg_gw_http_free(s->http);
     if (s->listener) cyg_listener_close(s->listener);
+    cyg_snapshot_free(s->last);
     free(s);
 }
 

@@ -5,10 +5,10 @@
 #define CYG_GATEWAY_SERVER_H
 
 #include "gateway/config.h"
-#include "gateway/shared.h"
 
 #include <cygnet/context.h>
 #include <cygnet/http.h>
+#include <cygnet/snapshot.h>
 #include <cygnet/sync.h>
 
 struct cyg_gw;
@@ -32,7 +32,7 @@ struct cyg_gw_server {
     cyg_waitgroup accepts;      /* 1 while the accept loop runs */
     bool removed;               /* drains, or has drained; of the reloading goroutine */
     struct cyg_gw_server *next; /* in gw->former_admins */
-    struct cyg_gw_slot *last; /* a place: the snapshot for requests that come in after a reload has removed this server */
+    cyg_snapshot *last;         /* the snapshot for requests that come in after a reload has removed this server */
 };
 
 /* Opens the socket; nothing is accepted yet. Blocks: never. From: goroutine. Returns: 0, CYG_ENOMEM, or an error of cyg_listen

@@ -1,5 +1,5 @@
 /* snapshot.h: a configuration in force: the document, and everything compiled from it that a request needs. Immutable once
- * built (counters aside); shared as shared.h says. Requests finish on the snapshot that they began with.
+ * built (counters aside); shared as a cyg_snapshot. Requests finish on the snapshot that they began with.
  */
 #ifndef CYG_GATEWAY_SNAPSHOT_H
 #define CYG_GATEWAY_SNAPSHOT_H

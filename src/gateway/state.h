@@ -9,16 +9,14 @@
 #include "gateway/gateway.h"
 #include "gateway/request_id.h"
 #include "gateway/server.h"
-#include "gateway/shared.h"
 #include "gateway/snapshot.h"
 
 struct cyg_gw {
     struct cyg_gw_context context;
     struct cyg_gw_ids *ids;
-    struct cyg_gw_slots *slots;
-    struct cyg_gw_slot *current; /* a place: the snapshot in force */
-    char *file;                  /* constant; NULL: the document came from elsewhere, there is nothing to reload */
-    int64_t started_ns;          /* since 1970 */
+    cyg_snapshot *current; /* of struct cyg_gw_snapshot: the one in force */
+    char *file;            /* constant; NULL: the document came from elsewhere, there is nothing to reload */
+    int64_t started_ns;    /* since 1970 */
 
     cyg_mutex lock;                 /* guards servers, nservers, admin, log and each server's http */
     struct cyg_gw_server **servers; /* by id; a removed one stays, so that late requests find it, until the gateway ends */

@@ -1,7 +1,9 @@
 /* go.c: starting goroutines, their first function and their end. */
 #include "base/fatal.h"
 #include "base/spin.h"
+#include "runtime/census.h"
 #include "runtime/fiber.h"
+#include "runtime/local.h"
 #include "runtime/sched.h"
 
 #include <stdlib.h>
@@ -91,6 +93,8 @@ void cygrt_goroutine_main(struct m *m) {
             g->fn(g->arg);
         else
             g->ready_fn(g->arg, g->why);
+        if (__builtin_expect(g->locals != NULL, 0)) cygrt_locals_end(g);
+        cygrt_census_note(g);
         m = cygrt_m();
         (void)cygrt_enter(m);
         end(m, g);
@@ -153,6 +157,12 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     fiber_created(g);
     cygrt_stack_reset(g);
     if (me && me->ctx) cygrt_ctx_join(g, me->ctx);
+    if (__builtin_expect(me && me->locals != NULL, 0)) { /* the keys' functions are user code */
+        cygrt_visit_end(v);
+        cygrt_locals_inherit(g, me);
+        v = cygrt_visit_begin();
+        p = v.p;
+    }
     atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
     if (p)
         CYGRT_COUNT(p->n_started);
@@ -169,6 +179,10 @@ int cyg_go_at(void (*fn)(void *), void *arg, const char *file, int line) {
 
 int cyg_go_copy_at(void (*fn)(void *), const void *p, size_t n, const char *file, int line) {
     return start(&(cyg_go_opts){.file = file, .line = line}, fn, NULL, p, n);
+}
+
+int cygrt_go_copy(const cyg_go_opts *opts, void (*fn)(void *), const void *p, size_t n) {
+    return start(opts, fn, NULL, p, n);
 }
 
 int cyg_go_with_at(const cyg_go_opts *opts, void (*fn)(void *), void *arg, const char *file, int line) {

@@ -213,6 +213,9 @@ static void put_found(struct m *m, struct cygrt_task *t) {
 
 static inline struct m *leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
     check_unguarded(g);
+#ifdef CYG_CHECKED
+    if (m->nheld) cygrt_check_held(m, g);
+#endif
     m->prev = g;
     __atomic_store_n(&m->curg, NULL, __ATOMIC_RELAXED);
     if (__builtin_expect(m->pinned_g != NULL, 0)) atomic_store(&m->parked, 1);

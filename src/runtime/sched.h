@@ -85,6 +85,8 @@ enum cygrt_reason {
     CYGRT_R_WAITGROUP,
     CYGRT_R_BLOCKING,
     CYGRT_R_FDMUTEX,
+    CYGRT_R_RWMUTEX,
+    CYGRT_R_SEMAPHORE,
     CYGRT_R_YIELD,
     CYGRT_R_CHAN_SEND,
     CYGRT_R_CHAN_RECV,
@@ -122,6 +124,7 @@ struct g {
     cyg_time wait_since;   /* cached clock when it parked */
     struct cygrt_ctx_core *ctx;    /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
+    struct cygrt_locals *locals;   /* goroutine-local values (local.c); NULL: none */
     char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     uint32_t pins;                 /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
     struct m *pinned_m;            /* then: where it runs */
@@ -227,6 +230,12 @@ struct m {
     const void *stack_lo;
     size_t stack_size;
     void *tsan_fiber;
+#ifdef CYG_CHECKED
+    unsigned nheld; /* pthread mutexes that curg holds (checked.c); the thread's own */
+    struct cygrt_held {
+        const void *mutex, *where;
+    } held[8];
+#endif
 };
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
@@ -369,7 +378,9 @@ struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err); /* p may be NUL
 void cygrt_g_put(struct p *p, struct g *g);                      /* its stack must not be in use */
 void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_record *r);
 uint64_t cygrt_goid(struct p *p);
+int cygrt_go_copy(const cyg_go_opts *opts, void (*fn)(void *), const void *p, size_t n); /* cyg_go_copy with options */
 void cygrt_goroutine_main(struct m *m);
+void cygrt_check_held(struct m *m, struct g *g); /* checked builds: aborts if g leaves its stack with a pthread mutex held */
 struct g *cygrt_stack_new(unsigned size_class, int *err);
 void cygrt_stack_free(struct g *g);  /* to the global list of its class */
 void cygrt_stack_reset(struct g *g); /* prepares sp so that a switch enters cygrt_entry */
@@ -412,6 +423,9 @@ long cygrt_debug_number(const char *word); /* it has word=number; else 0 */
 void cygrt_sigstack_init(struct m *m);
 void cygrt_sigstack_free(struct m *m);
 void cygrt_install_signals(void);
+/* Asked about an address that must not be accessed: writes what it knows (and a newline) into line and returns its length, 0 if it
+ * knows nothing. In a signal handler. NULL: nobody knows. */
+extern int (*_Atomic cygrt_fault_says)(const void *addr, char *line, size_t n);
 const char *cygrt_reason_text(enum cygrt_reason r);
 
 /* Sets the caller's error detail and returns err. */
@@ -423,13 +437,15 @@ int cygrt_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3
 struct cygrt_ctx_core {
     _Atomic int err; /* 0 while it lasts */
     _Atomic uint32_t refs;
-    uint32_t lock; /* spin lock of gs and of the tree above it */
-    struct g *gs;  /* goroutines whose current context this is */
-    void (*destroy)(struct cygrt_ctx_core *c);
+    uint32_t lock;                                  /* spin lock of gs and of the tree above it */
+    struct g *gs;                                   /* goroutines whose current context this is */
+    struct g *waking;                               /* of these, the ones that cygrt_ctx_wake has not come to yet */
+    void (*unreferenced)(struct cygrt_ctx_core *c); /* refs has become 0 */
 };
 void cygrt_ctx_join(struct g *g, struct cygrt_ctx_core *c); /* takes a reference; c may be NULL */
 void cygrt_ctx_leave(struct g *g);                          /* drops it */
 void cygrt_ctx_unref(struct cygrt_ctx_core *c);
+void cygrt_ctx_wake(struct cygrt_ctx_core *c); /* wakes its goroutines; by whoever has set err */
 static inline int cygrt_ctx_err(const struct g *g) {
     return g->ctx ? atomic_load_explicit(&g->ctx->err, memory_order_seq_cst) : 0;
 }

@@ -36,6 +36,24 @@ void cygrt_sigstack_free(struct m *m) {
     m->sigstack = NULL;
 }
 
+int (*_Atomic cygrt_fault_says)(const void *addr, char *line, size_t n);
+
+/* "cygnet: fatal: goroutine 7 (load, started at app.c:12) " and what somebody has to say about the address. */
+static void say_who_and_what(const void *addr) {
+    int (*says)(const void *, char *, size_t) = atomic_load(&cygrt_fault_says);
+    char what[400], line[600];
+    int n = says ? says(addr, what, sizeof what) : 0;
+    if (n <= 0) return;
+    struct g *g = cygrt_g();
+    int k = g ? snprintf(line, sizeof line, "cygnet: fatal: goroutine %llu (%s%sstarted at %s:%d) ",
+                         (unsigned long long)g->id, g->name ? g->name : "", g->name ? ", " : "",
+                         g->file ? g->file : "a connection's readiness", g->line)
+              : snprintf(line, sizeof line, "cygnet: fatal: a foreign thread ");
+    if (k < 0 || (size_t)k + (size_t)n >= sizeof line) k = 0;
+    memcpy(line + k, what, (size_t)n);
+    (void)!write(2, line, (size_t)k + (size_t)n);
+}
+
 /* snprintf is not async-signal-safe by the letter; into a local buffer, with integers and strings only, glibc's is. */
 static void on_fault(int sig, siginfo_t *info, void *uc) {
     (void)uc;
@@ -49,6 +67,8 @@ static void on_fault(int sig, siginfo_t *info, void *uc) {
                          (unsigned long long)g->id, g->name ? g->name : "", g->name ? ", " : "",
                          g->file ? g->file : "a connection's readiness", g->line, ((size_t)1 << g->size_class) >> 10);
         (void)!write(2, line, (size_t)n);
+    } else {
+        say_who_and_what(info->si_addr);
     }
     signal(sig, SIG_DFL); /* the faulting instruction runs again and dumps core */
 }

@@ -29,7 +29,11 @@ void cyg_cond_signal(cyg_cond *c) {
 
 void cyg_cond_broadcast(cyg_cond *c) {
     if (__atomic_load_n(&c->nwait, __ATOMIC_SEQ_CST) == 0) return;
-    /* Those who wait now; who comes while we wake them is not meant. */
-    uint32_t n = __atomic_load_n(&c->nwait, __ATOMIC_SEQ_CST);
-    while (n-- > 0) cyg_cond_signal(c);
+    struct cyg_claimed all = {NULL, NULL};
+    cyg_spin_lock(&c->qlock);
+    uint32_t n = 0;
+    for (; c->queue.head; n++) waitq_claim(&c->queue, &all);
+    __atomic_fetch_sub(&c->nwait, n, __ATOMIC_SEQ_CST);
+    cyg_spin_unlock(&c->qlock);
+    cyg_claimed_wake(&all);
 }

@@ -4,6 +4,7 @@
  * nothing. A waiter that has waited STARVING gets the lock handed over, still locked. */
 #include "base/fatal.h"
 #include "base/spin.h"
+#include "runtime/misuse.h"
 #include "runtime/queue.h"
 #include "sync/waiter.h"
 
@@ -12,40 +13,6 @@
 #define WOKEN 4u
 #define STARVING (1 * CYG_MILLISECOND)
 #define SPINS 30 /* looks at a lock held by another P before parking */
-
-struct g *cyg_need_goroutine(const char *call) {
-    struct g *g = cygrt_g();
-    if (!g) cyg_fatal("%s outside a goroutine", call);
-    return g;
-}
-
-int cyg_waitq_wait(cyg_waitq *q, uint32_t *lock, struct cyg_waiter *w, enum cygrt_reason reason, const void *obj,
-                   cyg_time deadline, bool cancellable) {
-    struct g *g = w->g;
-    for (;;) {
-        cygrt_prepare(g);
-        cyg_spin_unlock(lock);
-        int err = cancellable ? cygrt_ctx_err(g) : 0;
-        if (!err && deadline && cyg_now_cached() >= deadline) err = CYG_ETIMEDOUT;
-        if (err || atomic_load_explicit(&w->granted, memory_order_acquire))
-            cygrt_cancel_prepare(g);
-        else
-            cygrt_park_until(g, reason, obj, deadline);
-        if (atomic_load_explicit(&w->granted, memory_order_acquire)) return 0;
-        cyg_spin_lock(lock);
-        if (atomic_load_explicit(&w->granted, memory_order_acquire)) {
-            cyg_spin_unlock(lock);
-            return 0;
-        }
-        if (!err && cancellable) err = cygrt_ctx_err(g);
-        if (!err && deadline && cyg_now_cached() >= deadline) err = CYG_ETIMEDOUT;
-        if (err) {
-            waitq_remove(q, w);
-            cyg_spin_unlock(lock);
-            return err;
-        }
-    }
-}
 
 /* Takes the lock if it is free; woken: WOKEN if the caller is the one it stands for, else 0. */
 static bool take(cyg_mutex *m, uint32_t woken) {
@@ -90,14 +57,14 @@ static int lock_slow(cyg_mutex *m, bool cancellable) {
             cyg_spin_unlock(&m->qlock);
             return 0;
         }
-        atomic_store_explicit(&w.granted, 0, memory_order_relaxed);
+        atomic_store_explicit(&w.granted, WAITER_NO, memory_order_relaxed);
         if (woken)
             waitq_push_front(&m->queue, &w);
         else
             waitq_push(&m->queue, &w);
         int err = cyg_waitq_wait(&m->queue, &m->qlock, &w, CYGRT_R_MUTEX, m, 0, cancellable);
         if (err) return err; /* WAITERS may be left set: an unlock finds an empty queue and clears it */
-        if (atomic_load_explicit(&w.granted, memory_order_relaxed) == 2) return 0; /* handed over */
+        if (atomic_load_explicit(&w.granted, memory_order_relaxed) == WAITER_HANDED) return 0; /* handed over */
     }
 }
 
@@ -109,13 +76,16 @@ int cyg_mutex_lock_ctx(cyg_mutex *m) {
     return lock_slow(m, true);
 }
 
-void cyg_mutex_unlock_slow(cyg_mutex *m) {
+void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
     while ((s & (LOCKED | WOKEN)) == (LOCKED | WOKEN)) /* the one on its way will see it free, or has yet to clear WOKEN */
         if (__atomic_compare_exchange_n(&m->state, &s, s & ~LOCKED, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) return;
     cyg_spin_lock(&m->qlock);
     s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    if (!(s & LOCKED)) cyg_fatal("unlock of an unlocked mutex at %p", (void *)m);
+    if (!(s & LOCKED)) {
+        cyg_spin_unlock(&m->qlock);
+        cygrt_misuse(file, line, "unlock of an unlocked mutex at %p", (void *)m);
+    }
     struct cyg_waiter *w = m->queue.head;
     struct g *g = w ? w->g : NULL;
     bool hand_over = w && cyg_now() - w->since >= STARVING;
@@ -123,7 +93,7 @@ void cyg_mutex_unlock_slow(cyg_mutex *m) {
     uint32_t rest = m->queue.head ? WAITERS : 0;
     /* Nobody but us clears LOCKED or sets WOKEN, and while it is locked WAITERS changes only under qlock. */
     __atomic_store_n(&m->state, (hand_over ? LOCKED : w ? WOKEN : 0) | rest, __ATOMIC_RELEASE);
-    if (w) atomic_store_explicit(&w->granted, hand_over ? 2 : 1, memory_order_release);
+    if (w) atomic_store_explicit(&w->granted, hand_over ? WAITER_HANDED : WAITER_GRANTED, memory_order_release);
     cyg_spin_unlock(&m->qlock);
     if (g) cygrt_unpark(g);
 }
