@@ -1,7 +1,7 @@
 /* go.c: starting goroutines, their first function and their end. */
 #include "base/fatal.h"
 #include "base/spin.h"
-#include "runtime/census.h"
+#include "runtime/stack_census.h"
 #include "runtime/fiber.h"
 #include "runtime/local.h"
 #include "runtime/sched.h"
@@ -94,7 +94,7 @@ void cygrt_goroutine_main(struct m *m) {
         else
             g->ready_fn(g->arg, g->why);
         if (__builtin_expect(g->locals != NULL, 0)) cygrt_locals_end(g);
-        cygrt_census_note(g);
+        cygrt_stack_census_note(g);
         m = cygrt_m();
         (void)cygrt_enter(m);
         end(m, g);

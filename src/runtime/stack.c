@@ -8,7 +8,7 @@
  * stacks (two mappings each, of vm.max_map_count); else a pattern at the low end that is checked at every park. */
 #include "base/fatal.h"
 #include "base/spin.h"
-#include "runtime/census.h"
+#include "runtime/stack_census.h"
 #include "runtime/fiber.h"
 #include "runtime/stack.h"
 
@@ -124,7 +124,7 @@ static struct g *carve(struct cygrt_arena *a, uint32_t i) {
     g->hi = (char *)g;
     g->guarded = place_guard(slot);
     if (!g->guarded) *(uint64_t *)(void *)g->lo = CYGRT_G_MAGIC;
-    cygrt_census_paint(g);
+    cygrt_stack_census_paint(g);
     atomic_fetch_add_explicit(&carved, 1, memory_order_relaxed);
     __atomic_store_n(&g->magic, CYGRT_G_MAGIC, __ATOMIC_RELEASE); /* from now on cygrt_each_g sees it */
     return g;
@@ -177,7 +177,7 @@ void cygrt_stack_reset(struct g *g) {
 
 /* Two pages at the top stay: they are touched at once by the next goroutine. */
 void cygrt_stack_trim(struct g *g) {
-    if (cygrt_census_on()) return; /* it would take the paint off */
+    if (cygrt_stack_census_on()) return; /* it would take the paint off */
     unsigned char resident[CYGRT_STACK_MAX / PAGE / 256];
     char *keep = (char *)((uintptr_t)g->hi & ~(uintptr_t)(PAGE - 1)) - 3 * PAGE;
     char *lo = g->guarded ? g->lo : g->lo + PAGE;

@@ -1,7 +1,7 @@
 /* start.c: the runtime's beginning and end: cyg_runtime_start, cyg_runtime_stop, cyg_call, cyg_main. */
 #include "base/fatal.h"
 #include "base/spin.h"
-#include "runtime/census.h"
+#include "runtime/stack_census.h"
 #include "runtime/poller/poller.h"
 #include "runtime/sched.h"
 
@@ -89,7 +89,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     s->trace = cygrt_debug_number("schedtrace") * CYG_MILLISECOND;
     read_fuzz_seed(s);
     cygrt_stacks_init();
-    cygrt_census_init();
+    cygrt_stack_census_init();
     if ((err = open_ps(s)) < 0) {
         close_ps(s);
         goto out;
@@ -157,7 +157,7 @@ static int stop(cyg_duration patience) {
     atomic_store(&s->n_blocking, 0);
     atomic_store(&s->n_blocking_limit, 0);
     cygrt_retake_reset();
-    cygrt_census_report();
+    cygrt_stack_census_report();
     cygrt_stacks_drop();
     atomic_store(&s->state, S_OFF);
     return 0;

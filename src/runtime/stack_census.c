@@ -1,6 +1,6 @@
-/* census.c: stacks are painted; what has lost its paint has been used. When a goroutine ends it looks from the low end for the first
+/* stack_census.c: stacks are painted; what has lost its paint has been used. When a goroutine ends it looks from the low end for the first
  * word that is not paint, notes the depth for its start site, and paints what it used again. */
-#include "runtime/census.h"
+#include "runtime/stack_census.h"
 
 #include "base/spin.h"
 #include "runtime/fiber.h"
@@ -26,8 +26,8 @@ static struct site {
 static uint32_t lock, nsites;
 static bool on; /* set before any thread starts */
 
-void cygrt_census_init(void) { on = cygrt_debug("census"); }
-bool cygrt_census_on(void) { return on; }
+void cygrt_stack_census_init(void) { on = cygrt_debug("census"); }
+bool cygrt_stack_census_on(void) { return on; }
 
 /* The lowest word of an unguarded stack has a pattern of its own. */
 static uint64_t *lowest(const struct g *g) { return (uint64_t *)(void *)g->lo + 1; }
@@ -36,7 +36,7 @@ CYGRT_RACY static void paint(uint64_t *from, uint64_t *to) {
     for (volatile uint64_t *p = from; p < to; p++) *p = PAINT;
 }
 
-void cygrt_census_paint(struct g *g) {
+void cygrt_stack_census_paint(struct g *g) {
     if (on) paint(lowest(g), (uint64_t *)((uintptr_t)g->hi & ~(uintptr_t)7));
 }
 
@@ -65,7 +65,7 @@ CYGRT_RACY static void note(const struct g *g, const uint64_t *used, bool ended)
     cyg_spin_unlock(&lock);
 }
 
-__attribute__((noinline)) void cygrt_census_note(struct g *g) {
+__attribute__((noinline)) void cygrt_stack_census_note(struct g *g) {
     if (!on) return;
     uint64_t *used = first_used(g), *here = (uint64_t *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)7);
     note(g, used, true);
@@ -117,7 +117,7 @@ int cyg_stack_census(int fd) {
     }
 }
 
-void cygrt_census_report(void) {
+void cygrt_stack_census_report(void) {
     if (on) (void)cyg_stack_census(2);
 }
 
