@@ -272,30 +272,45 @@ RT_TEST(test_equal_sends_are_chosen_at_random) {
 
 /* ---- default -------------------------------------------------------------------------------------------------------------------- */
 
-static int never_ready;
-static void one_is_ready(void *arg) {
-    int v;
-    if (cyg_select(NULL, CYG_RECV(c[0], &v), CYG_RECV(c[1], &v), CYG_DEFAULT) == 2) ADD(never_ready, 1);
-    (void)arg;
-    ADD(done, 1);
+static int never_ready, go_round, seen_round;
+enum { LOOKS = 20000 / RT_LESS };
+/* A thread, so that it looks while the goroutine acts, at any number of Ps. */
+static void *look_in_rounds(void *arg) {
+    for (int i = 1, v; i <= LOOKS; i++) {
+        while (LOAD(go_round) != i) sched_yield();
+        for (volatile int spin = i % 64; spin > 0; spin--) continue; /* meets the other at each of its steps */
+        if (cyg_select(NULL, CYG_RECV(c[0], &v), CYG_RECV(c[1], &v), CYG_DEFAULT) == 2) ADD(never_ready, 1);
+        STORE(seen_round, i);
+    }
+    return arg;
 }
-/* 12: TestNonblockSelectRace and TestNonblockSelectRace2: at each moment one of both is ready, never both are looked at at
- * once without their locks. */
+/* 12: TestNonblockSelectRace. c[1] is filled before c[0] is emptied, so at each moment one of them is ready, but not at each
+ * look at one of them. (TestNonblockSelectRace2, with a close, is the last round.) */
 RT_TEST(test_default_only_if_no_case_was_ready_at_one_moment) {
     STORE(never_ready, 0);
-    for (int i = 0; i < 10000 / RT_LESS; i++) {
-        open_all((const size_t[4]){1, 1, 0, 0});
-        CHECK_EQ(cyg_chan_send(c[0], &i), 0);
-        GO(one_is_ready, NULL);
-        if (i % 2)
-            cyg_chan_close(c[1]);
+    STORE(go_round, 0);
+    STORE(seen_round, 0);
+    open_all((const size_t[4]){1, 1, 0, 0});
+    pthread_t t;
+    CHECK_EQ(pthread_create(&t, NULL, look_in_rounds, NULL), 0);
+    for (int i = 1; i <= LOOKS; i++) {
+        CHECK_EQ(cyg_chan_send(c[i % 2], &i), 0);
+        STORE(go_round, i);
+        if (i < LOOKS)
+            CHECK_EQ(cyg_chan_send(c[!(i % 2)], &i), 0);
         else
-            CHECK_EQ(cyg_chan_send(c[1], &i), 0);
-        (void)cyg_chan_try_recv(c[0], CYG_NOTHING);
-        WAIT_FOR(LOAD(done) == 1);
-        drop_all();
+            cyg_chan_close(c[!(i % 2)]);
+        (void)cyg_chan_try_recv(c[i % 2], CYG_NOTHING);
+        cyg_time end = cyg_now() + RT_DEADLINE;
+        while (LOAD(seen_round) != i) {
+            CHECK(cyg_now() < end);
+            sched_yield();
+        }
+        for (int k = 0; k < 2; k++) (void)cyg_chan_try_recv(c[k], CYG_NOTHING);
     }
+    CHECK_EQ(pthread_join(t, NULL), 0);
     CHECK_EQ(LOAD(never_ready), 0);
+    drop_all();
 }
 
 static void *foreign(void *arg) {
