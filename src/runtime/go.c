@@ -168,7 +168,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
         CYGRT_COUNT(p->n_started);
     else
         atomic_fetch_add_explicit(&s->n_started, 1, memory_order_relaxed);
-    cygrt_enqueue(&g->task, true);
+    cygrt_enqueue_on(p, &g->task, true);
     cygrt_visit_end(v);
     return 0;
 }

@@ -6,8 +6,9 @@
  * No lost wake-up: who submits work publishes it, then looks for sleepers; who goes to sleep shows itself asleep, then looks
  * at every queue once more. Both sides have a full fence between their two steps.
  *
- * When to wake another P: a wake-up across CPUs costs as much as two requests, so it happens when more than WAKE_DEPTH tasks
- * wait here; what waits behind a goroutine that computes for long is found by sysmon within its tick. */
+ * When to wake another P: a wake-up across CPUs costs as much as two requests, so it happens when a poll brought more than WAKE_DEPTH
+ * tasks, or so many have waited here for WAKE_AGE; what waits behind a goroutine that computes for long is found by sysmon within
+ * its tick. */
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
@@ -20,6 +21,7 @@
 struct cygrt_sched cygrt_sched;
 
 #define WAKE_DEPTH 4
+#define WAKE_AGE (30 * CYG_MICROSECOND)
 #define TRIM_EVERY (10 * CYG_MILLISECOND)
 #define TRIM_BATCH 8
 #define STUCK_AFTER (50 * CYG_MICROSECOND)
@@ -78,18 +80,33 @@ static void sampled(struct p *p) {
     CYGRT_COUNT(p->delay[i < CYGRT_DELAYS ? i : CYGRT_DELAYS - 1]);
 }
 
+/* Wakes another P when work has waited here for WAKE_AGE: short tasks are done sooner than anybody woken would come. The clock is
+ * read when the queue becomes deep, and at every 16th task more; what waits behind a long computation, sysmon finds. */
+static void wake_for_old(struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    unsigned n = cygrt_queue_len(p);
+    if (__builtin_expect(n <= WAKE_DEPTH, 1)) return;
+    if (n == WAKE_DEPTH + 1) p->deep_since = cyg_now();
+    if (n % 16 || atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
+    if (cyg_now() - p->deep_since > WAKE_AGE) cygrt_maybe_wake(p);
+}
+
+void cygrt_enqueue_on(struct p *p, struct cygrt_task *t, bool next) {
+    if (!p || cygrt_fuzz(p, 8)) {
+        enqueue_global(t);
+        return;
+    }
+    if (--p->sample_left == 0) sample(p, t);
+    if (next && !cygrt_fuzz(p, 2))
+        cygrt_queue_put_next(p, t);
+    else
+        cygrt_queue_put(p, t);
+    wake_for_old(p);
+}
+
 void cygrt_enqueue(struct cygrt_task *t, bool next) {
     struct cygrt_visit v = cygrt_visit_begin();
-    if (!v.p || cygrt_fuzz(v.p, 8)) {
-        enqueue_global(t);
-    } else {
-        if (--v.p->sample_left == 0) sample(v.p, t);
-        if (next && !cygrt_fuzz(v.p, 2))
-            cygrt_queue_put_next(v.p, t);
-        else
-            cygrt_queue_put(v.p, t);
-        cygrt_maybe_wake(v.p);
-    }
+    cygrt_enqueue_on(v.p, t, next);
     cygrt_visit_end(v);
 }
 
@@ -108,7 +125,9 @@ static inline cyg_time clock_of(struct p *p) {
     if (__builtin_expect(--p->clock_left != 0 && !atomic_load_explicit(&p->clock_old, memory_order_relaxed), 1))
         return cygrt_p_now(p);
     atomic_store_explicit(&p->clock_old, 0, memory_order_relaxed);
-    return read_clock(p);
+    cyg_time now = read_clock(p);
+    if (cygrt_queue_len(p) > WAKE_DEPTH && now - p->deep_since > WAKE_AGE) cygrt_maybe_wake(p);
+    return now;
 }
 
 /* Who comes back from the network, or starts with what came from there, wants to know when; and nobody's clock goes back, though

@@ -160,6 +160,7 @@ struct p {
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
     cyg_time slice_start;
     cyg_time poll_due;
+    cyg_time deep_since;        /* when the queue last became deep: see wake_for_old */
     uint32_t clock_left;        /* dispatches until the clock is read */
     _Atomic uint32_t clock_old; /* sysmon: a tick has passed, read it at the next dispatch */
     _Atomic uint32_t tick;      /* dispatches; others read it to see progress */
@@ -353,6 +354,7 @@ bool cygrt_unpark_tail(struct g *g);
 
 /* ---- run queues and dispatch (queue.c, sched.c) ---------------------------------------------------------------------- */
 
+void cygrt_enqueue_on(struct p *p, struct cygrt_task *t, bool next); /* the caller is inside and holds p, or p is NULL */
 void cygrt_enqueue(struct cygrt_task *t, bool next); /* on the caller's P, or the global queue without one */
 unsigned cygrt_queue_steal(struct p *p, struct p *victim, bool next_too, struct cygrt_task **first);
 void cygrt_global_put(struct cygrt_task *first, struct cygrt_task *last, unsigned n);
