@@ -65,8 +65,8 @@ void cyg_chan_release(cyg_chan *ch) {
     need_alive(ch, "release", __FILE__, __LINE__);
     if (atomic_fetch_sub_explicit(&ch->refs, 1, memory_order_acq_rel) != 1) return;
     if (chan_load(ch->recvq) || chan_load(ch->sendq))
-        cyg_fatal("the last reference of a channel (made at %s:%d) was released while a goroutine waits for it",
-                  ch->file, ch->line);
+        cygrt_misuse(ch->file, ch->line,
+                     "the last reference of the channel made here was released while a goroutine waits for it");
     __atomic_store_n(&ch->tag, CHAN_TAG(CHAN_DEAD, 0), __ATOMIC_RELAXED);
     free(ch);
 }
