@@ -1,6 +1,7 @@
 /* chan.c: channels: life, send and receive, close. What happens under a channel's lock stands in chan_internal.h; here is who
  * takes it, and how a goroutine waits. */
 #include "base/fatal.h"
+#include "runtime/misuse.h"
 #include "sync/chan_internal.h"
 
 #include <stdlib.h>
@@ -27,24 +28,24 @@ cyg_chan *chan_make(uint64_t tag, size_t capacity, const char *file, int line) {
 
 cyg_chan *cyg_chan_new_at(size_t n, size_t capacity, const char *file, int line) {
     if (n > CYG_CHAN_ELEM_MAX)
-        cyg_fatal("%s:%d: channel of elements of %zu bytes; at most %d are possible", file, line, n, CYG_CHAN_ELEM_MAX);
+        cygrt_misuse(file, line, "channel of elements of %zu bytes; at most %d are possible", n, CYG_CHAN_ELEM_MAX);
     return chan_make(CHAN_TAG(CHAN_VALUES, n), capacity, file, line);
 }
 
 static void need_alive(const cyg_chan *ch, const char *what, const char *file, int line) {
     uint32_t kind = (uint32_t)(chan_tag(ch) >> 32);
     if (kind == CHAN_VALUES || kind == CHAN_TIMER) return;
-    cyg_fatal("%s:%d: %s of a channel whose last reference was released", file, line, what);
+    cygrt_misuse(file, line, "%s of a channel whose last reference was released", what);
 }
 
 void chan_check(const cyg_chan *ch, size_t n, bool receive, const void *p, const char *what, const char *file, int line) {
     need_alive(ch, what, file, line);
     if (receive && n == 0 && !p) return;
-    if (chan_is_timer(ch) && !receive) cyg_fatal("%s:%d: %s on a timer's channel", file, line, what);
+    if (chan_is_timer(ch) && !receive) cygrt_misuse(file, line, "%s on a timer's channel", what);
     if (n == chan_size(ch)) return;
     const char *name = chan_load(ch->name);
-    cyg_fatal("%s:%d: %s of %zu bytes on channel \"%s\" of %u bytes an element (made at %s:%d)", file, line, what, n,
-              name ? name : "", chan_size(ch), ch->file, ch->line);
+    cygrt_misuse(file, line, "%s of %zu bytes on channel \"%s\" of %u bytes an element (made at %s:%d)", what, n,
+                 name ? name : "", chan_size(ch), ch->file, ch->line);
 }
 
 void cyg_chan_set_name(cyg_chan *ch, const char *name) {
@@ -64,20 +65,22 @@ void cyg_chan_release(cyg_chan *ch) {
     need_alive(ch, "release", __FILE__, __LINE__);
     if (atomic_fetch_sub_explicit(&ch->refs, 1, memory_order_acq_rel) != 1) return;
     if (chan_load(ch->recvq) || chan_load(ch->sendq))
-        cyg_fatal("the last reference of a channel (made at %s:%d) was released while a goroutine waits for it",
-                  ch->file, ch->line);
+        cygrt_misuse(ch->file, ch->line,
+                     "the last reference of the channel made here was released while a goroutine waits for it");
     __atomic_store_n(&ch->tag, CHAN_TAG(CHAN_DEAD, 0), __ATOMIC_RELAXED);
     free(ch);
 }
 
 void cyg_chan_close_at(cyg_chan *ch, const char *file, int line) {
-    if (!ch) cyg_fatal("%s:%d: close of a NULL channel", file, line);
+    if (!ch) cygrt_misuse(file, line, "close of a NULL channel");
     need_alive(ch, "close", file, line);
     struct g *gs[CLOSE_BATCH];
     unsigned n;
     chan_lock(ch);
-    if (chan_load(ch->closed))
-        cyg_fatal("%s:%d: close of a closed channel (made at %s:%d)", file, line, ch->file, ch->line);
+    if (chan_load(ch->closed)) {
+        chan_unlock(ch);
+        cygrt_misuse(file, line, "close of a closed channel (made at %s:%d)", ch->file, ch->line);
+    }
     /* release: whoever sees it closed sees what was sent before */
     atomic_store_explicit(&ch->closed, 1, memory_order_release);
     chan_store(ch->when, 0);
@@ -105,7 +108,7 @@ int chan_wait_error(struct g *g, cyg_time deadline) {
 
 struct g *chan_need_goroutine(const char *call, const char *file, int line) {
     struct g *g = cygrt_g();
-    if (!g) cyg_fatal("%s:%d: %s has to wait outside a goroutine", file, line, call);
+    if (!g) cygrt_misuse(file, line, "%s has to wait outside a goroutine", call);
     return g;
 }
 

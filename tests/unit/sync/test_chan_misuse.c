@@ -111,6 +111,7 @@ static void test_misuse_aborts_with_its_site(void **state) {
         CHECK_SIGNAL(&r, SIGABRT);
         CHECK_SAYS(&r, says[i][1]);
         CHECK_SAYS(&r, "test_chan_misuse.c:");
+        CHECK_SAYS(&r, "goroutine 1"); /* the dump */
     }
     rt_spawn("foreign_wait", NULL, NULL, &r);
     CHECK_SIGNAL(&r, SIGABRT);
