@@ -2,7 +2,6 @@
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/stack_census.h"
-#include "runtime/census.h"
 #include "runtime/deadlock.h"
 #include "runtime/poller/poller.h"
 #include "runtime/profile.h"

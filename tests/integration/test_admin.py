@@ -72,4 +72,4 @@ def test_leaks_page_compares_with_the_last_look(gateway, app):
     again = g.admin_get("/debug/leaks").body.decode()
     assert re.match(r"cygnet: \d+ goroutines .* more than \d+ s ago\); \d+ connections, ", again)
     assert g.metric("cygnet_runtime_parked_long") == 0
-    assert g.metric("cygnet_runtime_close_wait") == 0
+    assert g.metric("cygnet_runtime_close_wait") <= 2  # the clients of the two pages above may just have gone
