@@ -15,7 +15,8 @@
  *
  * Environment: CYGNET_MAXPROCS=N sets how many goroutines run at once (default: the CPUs this process may use, by affinity
  * and cgroup quota). CYGNET_DEBUG=word,... : noguard, nopwait2 and noexclusive force the fallbacks for older kernels,
- * nomprotect those of a process that has no memory mappings left for guard pages.
+ * nomprotect those of a process that has no memory mappings left for guard pages; nosymbols that of a machine without libdw;
+ * leaks prints what cyg_main's program leaves behind (cyg_leaks).
  */
 #ifndef CYGNET_RUNTIME_H
 #define CYGNET_RUNTIME_H
@@ -30,7 +31,9 @@ CYG_BEGIN_DECLS
 
 /* Starts the runtime, runs fn(argc, argv) as the first goroutine, stops the runtime when it returns. Installs handlers for
  * SIGSEGV/SIGBUS (names an overflowed goroutine, then dies with a core) and SIGQUIT (writes the dump of all goroutines to
- * standard error and goes on), and ignores SIGPIPE.
+ * standard error and goes on) and SIGURG (asks a running goroutine for its stack, when a dump is written), and ignores SIGPIPE.
+ * When all goroutines are asleep and nothing can wake one (no timer, descriptor, signal, blocking call, or thread that is not the
+ * runtime's), it says so with a dump and ends the process with status 2.
  * Blocks: the calling thread, until fn returns. From: main thread, once. Returns: what fn returned if that is in 0..125;
  * 1 for a negative cyg_err. */
 CYG_API int cyg_main(int (*fn)(int argc, char **argv), int argc, char **argv);
@@ -166,9 +169,11 @@ typedef struct cyg_runtime_stats {
 /* Fills *out with counters read one by one, each exact, together not one instant. Blocks: never. From: any thread. */
 CYG_API void cyg_stats(cyg_runtime_stats *out);
 
-/* Writes every goroutine to fd: number, name, state, on what and how long, where it was started, and its stack when parked;
- * idle connections are counted by what they would start. Goroutines go on running meanwhile, so the list is not one instant.
- * Blocks: may block the thread in write(2). From: anywhere but a signal handler. Returns: 0 or -errno of write. */
+/* Writes every goroutine to fd: state, on what and how long, stack, where it was started; the same ones are one paragraph with
+ * their number. Idle connections stand with what they would start. Goroutines go on running meanwhile, so the list is not one
+ * instant. Stacks of those that run are there with cyg_main, by a signal (SIGURG) to their threads. Names of static functions and
+ * lines need libdw (elfutils) and debug information. docs/guide/debugging.md says how to read it.
+ * Blocks: the thread, for milliseconds and in write(2). From: anywhere but a signal handler. Returns: 0 or -errno of write. */
 CYG_API int cyg_dump(int fd);
 
 /* Writes to fd, for each place where goroutines were started, how deep the deepest of them got into its stack: those that have ended,

@@ -5,7 +5,9 @@
 #include "gateway/state.h"
 #include "gateway/text.h"
 
+#include <cygnet/debug.h>
 #include <cygnet/runtime.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static void family(struct cyg_gw_text *t, const char *name, const char *type, const char *help) {
@@ -193,6 +195,28 @@ static void write_runtime(struct cyg_gw_text *t) {
     single(t, "cygnet_runtime_procs", "gauge", "Goroutines that can run at once.", cyg_procs());
 }
 
+/* What has been parked or left for long. Looking costs a step a goroutine and a system call a connection: once a minute at most. */
+#define LOOK_EVERY (1 * CYG_MINUTE)
+#define PARKED_LONG (10 * CYG_MINUTE)
+
+static int look_for_leaks(void *out) { return cyg_leaks(-1, PARKED_LONG, out); }
+
+static void write_leaks(struct cyg_gw_text *t) {
+    static _Atomic(cyg_time) looked;
+    static _Atomic uint64_t parked, close_wait;
+    cyg_time was = atomic_load(&looked), now = cyg_now();
+    if ((!was || now - was >= LOOK_EVERY) && atomic_compare_exchange_strong(&looked, &was, now)) {
+        cyg_leak_stats s;
+        (void)cyg_blocking(look_for_leaks, &s);
+        atomic_store(&parked, s.goroutines);
+        atomic_store(&close_wait, s.close_wait);
+    }
+    single(t, "cygnet_runtime_parked_long", "gauge",
+           "Goroutines parked for 10 minutes or longer, sleepers not counted.", atomic_load(&parked));
+    single(t, "cygnet_runtime_close_wait", "gauge", "Connections that the peer has ended and that are still open here.",
+           atomic_load(&close_wait));
+}
+
 static int read_process(void *out) {
     cyg_gw_process_read(out);
     return 0;
@@ -229,5 +253,6 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
         cyg_snapshot_drop(&hold);
     }
     write_runtime(out);
+    write_leaks(out);
     write_process(gw, out);
 }

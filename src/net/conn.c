@@ -10,6 +10,7 @@
 #include "base/spin.h"
 #include "base/sys.h"
 #include "net/internal.h"
+#include "runtime/roster.h"
 
 #define SLAB 64
 #define IOV_MAX_ 1024
@@ -21,13 +22,24 @@ static struct slab {
     struct conn conns[SLAB];
 } * slabs; /* guarded by slab_lock; kept so that leak checkers see what is alive */
 
+/* For dumps: the poll descriptors of connections in use. Slabs stay, so a look without the lock is at worst out of date. */
+static bool each_pd(cygrt_pd_visit *fn, void *arg) {
+    for (struct slab *s = __atomic_load_n(&slabs, __ATOMIC_ACQUIRE); s; s = s->next)
+        for (int i = 0; i < SLAB; i++)
+            if (__atomic_load_n(&s->conns[i].magic, __ATOMIC_RELAXED) == CONN_MAGIC && !fn(&s->conns[i].pd, arg))
+                return false;
+    return true;
+}
+static struct cygrt_pd_source source = {.each = each_pd};
+
 static struct conn *conn_alloc(void) {
     cyg_spin_lock(&slab_lock);
     if (!free_conns) {
         struct slab *s = calloc(1, sizeof *s);
         if (s) {
             s->next = slabs;
-            slabs = s;
+            __atomic_store_n(&slabs, s, __ATOMIC_RELEASE);
+            cygrt_pd_source_add(&source);
             for (int i = SLAB - 1; i >= 0; i--) {
                 s->conns[i].next_free = free_conns;
                 free_conns = &s->conns[i];
@@ -41,7 +53,7 @@ static struct conn *conn_alloc(void) {
 }
 
 static void conn_free(struct conn *c) {
-    c->magic = 0;
+    __atomic_store_n(&c->magic, 0, __ATOMIC_RELAXED);
     cyg_spin_lock(&slab_lock);
     c->next_free = free_conns;
     free_conns = c;
@@ -65,7 +77,7 @@ int conn_new(int fd, bool is_unix, struct conn **out) {
         return CYG_ENOMEM;
     }
     c->stream.ops = is_unix ? &cyg_unix_ops : &cyg_tcp_ops;
-    c->magic = CONN_MAGIC;
+    __atomic_store_n(&c->magic, CONN_MAGIC, __ATOMIC_RELAXED);
     atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
     c->fd = fd;
     c->peer_family = CYG_AF_NONE;

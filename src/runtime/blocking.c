@@ -18,6 +18,8 @@ int cyg_blocking(int (*fn)(void *), void *arg) {
     g->wait_since = cyg_now();
     if (p) {
         g->reason = CYGRT_R_BLOCKING;
+        g->wait_obj = (const void *)fn;     /* for dumps: what is called, */
+        g->sp = __builtin_frame_address(0); /* and from where */
         atomic_store(&m->p, NULL);
         atomic_store(&p->m, NULL);
         cygrt_handoff(p);

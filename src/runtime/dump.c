@@ -1,18 +1,15 @@
-/* dump.c: every goroutine, for a person. Stacks of parked goroutines are walked by frame pointers; they may be resumed
- * meanwhile, so every step is checked against the stack's bounds, and a line may be out of date. */
+/* dump.c: every goroutine, for a person: groups of the same goroutines, with what they wait for, since when, where, and where
+ * they were started. */
+#include "runtime/roster.h"
 #include "runtime/fiber.h"
-#include "runtime/poller/poller.h"
 #include "runtime/retake.h"
-#include "runtime/sched.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdarg.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#define FRAMES 16
+#include <sys/socket.h>
+#include <sys/un.h>
 
 const char *const cygrt_reasons[CYGRT_REASONS] = {
     [CYGRT_R_NONE] = "",
@@ -34,136 +31,176 @@ const char *const cygrt_reasons[CYGRT_REASONS] = {
 
 const char *cygrt_reason_text(enum cygrt_reason r) { return r < CYGRT_REASONS ? cygrt_reasons[r] : "?"; }
 
-struct out {
-    int fd, err;
-    size_t n;
-    char buf[4096];
-};
+/* ---- what they wait on -------------------------------------------------------------------------------------------------- */
 
-static void flush(struct out *o) {
-    size_t at = 0;
-    while (at < o->n && !o->err) {
-        ssize_t n = write(o->fd, o->buf + at, o->n - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0)
-            o->err = -errno;
-        else
-            at += (size_t)n;
-    }
-    o->n = 0;
-}
-
-__attribute__((format(printf, 2, 3))) static void print(struct out *o, const char *fmt, ...) {
-    if (sizeof o->buf - o->n < 512) flush(o);
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(o->buf + o->n, sizeof o->buf - o->n, fmt, ap);
-    va_end(ap);
-    if (n > 0) o->n += (size_t)n < sizeof o->buf - o->n ? (size_t)n : sizeof o->buf - o->n - 1;
-}
-
-static void print_address(struct out *o, const void *pc) {
-    Dl_info info;
-    if (!dladdr(pc, &info) || !info.dli_fname) {
-        print(o, "    %p\n", pc);
-        return;
-    }
-    const char *file = strrchr(info.dli_fname, '/');
-    file = file ? file + 1 : info.dli_fname;
-    if (info.dli_sname)
-        print(o, "    %s+0x%lx (%s)\n", info.dli_sname,
-              (unsigned long)((const char *)pc - (const char *)info.dli_saddr), file);
-    else
-        print(o, "    %s+0x%lx\n", file, (unsigned long)((const char *)pc - (const char *)info.dli_fbase));
-}
-
-/* Word i of the switch frame that a parked goroutine's sp points to. */
-#if defined(__x86_64__)
-#define FRAME_FP 5
-#define FRAME_PC 6
-#else
-#define FRAME_FP 18
-#define FRAME_PC 19
-#endif
-
-CYGRT_RACY static void print_stack(struct out *o, struct g *g) {
-    uintptr_t lo = (uintptr_t)g->lo, hi = (uintptr_t)g->hi, sp = (uintptr_t)__atomic_load_n(&g->sp, __ATOMIC_RELAXED);
-    if (sp < lo || sp > hi - (FRAME_PC + 1) * sizeof(void *) || sp % sizeof(void *)) return;
-    void **frame = (void **)sp;
-    print_address(o, frame[FRAME_PC]);
-    uintptr_t fp = (uintptr_t)frame[FRAME_FP];
-    for (int i = 0; i < FRAMES && fp > sp && fp <= hi - 2 * sizeof(void *) && fp % sizeof(void *) == 0; i++) {
-        void **f = (void **)fp;
-        if (!f[1]) break;
-        print_address(o, f[1]);
-        if ((uintptr_t)f[0] <= fp) break;
-        fp = (uintptr_t)f[0];
-    }
-}
-
-CYGRT_RACY static void print_where(struct out *o, struct g *g) {
-    if (g->file) {
-        print(o, "    started at %s:%d by goroutine %llu\n", g->file, g->line, (unsigned long long)g->parent);
-        return;
-    }
-    Dl_info info;
-    void (*fn)(void *, int) = g->ready_fn;
-    void *addr;
-    memcpy(&addr, &fn, sizeof addr);
-    bool known = addr && dladdr(addr, &info) && info.dli_sname;
-    print(o, "    started by a connection's readiness: %s\n", known ? info.dli_sname : "(static function)");
-}
-
-CYGRT_RACY static bool print_g(struct g *g, void *arg) {
-    struct out *o = arg;
-    int status = atomic_load_explicit(&g->status, memory_order_relaxed);
-    if (status == G_FREE || !g->id) return true;
-    print(o, "goroutine %llu", (unsigned long long)g->id);
-    if (g->name) print(o, " \"%s\"", g->name);
-    double secs = (double)(cyg_now() - g->wait_since) / 1e9;
-    if (status == G_PARKED) {
-        print(o, " [%s, %.3f s]", cygrt_reason_text(g->reason), secs);
-        if (g->reason == CYGRT_R_READ || g->reason == CYGRT_R_WRITE)
-            print(o, " fd %d", atomic_load_explicit(&g->wait_fd, memory_order_relaxed));
-        else if (g->wait_obj)
-            print(o, " on %p", g->wait_obj);
-        if (g->reason >= CYGRT_R_CHAN_SEND && g->reason <= CYGRT_R_SELECT && g->wait_name)
-            print(o, " \"%s\"", g->wait_name);
-    } else if (g->reason == CYGRT_R_BLOCKING) {
-        print(o, " [blocking call, %.3f s]", secs);
+static void address_text(const struct sockaddr_storage *ss, socklen_t n, char *buf, size_t size) {
+    char ip[INET6_ADDRSTRLEN] = "";
+    if (ss->ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)ss;
+        inet_ntop(AF_INET, &a->sin_addr, ip, sizeof ip);
+        snprintf(buf, size, "%s:%u", ip, ntohs(a->sin_port));
+    } else if (ss->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)ss;
+        inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip);
+        snprintf(buf, size, "[%s]:%u", ip, ntohs(a->sin6_port));
+    } else if (ss->ss_family == AF_UNIX && n > offsetof(struct sockaddr_un, sun_path)) {
+        const struct sockaddr_un *a = (const struct sockaddr_un *)ss;
+        int len = (int)strnlen(a->sun_path, n - offsetof(struct sockaddr_un, sun_path));
+        snprintf(buf, size, "%.*s", len, a->sun_path);
     } else {
-        print(o, " [%s]", status == G_RUNNING ? "running" : "runnable");
+        *buf = 0;
     }
-    print(o, ":\n");
-    print_where(o, g);
-    if (status == G_PARKED) print_stack(o, g);
-    print(o, "\n");
-    return o->err == 0;
 }
 
-static void print_sites(struct out *o) {
+/* " (127.0.0.1:80 from 127.0.0.1:4711)". The descriptor may have become another one meanwhile. */
+static void print_socket(struct cygrt_out *o, int fd) {
+    struct sockaddr_storage ss;
+    char here[140] = "", there[140] = "";
+    socklen_t n = sizeof ss;
+    if (fd < 0 || getsockname(fd, (struct sockaddr *)&ss, &n) != 0) return;
+    address_text(&ss, n, here, sizeof here);
+    n = sizeof ss;
+    if (getpeername(fd, (struct sockaddr *)&ss, &n) == 0) address_text(&ss, n, there, sizeof there);
+    if (*here && *there)
+        cygrt_print(o, " (%s from %s)", here, there);
+    else if (*here)
+        cygrt_print(o, " (%s)", here);
+}
+
+/* A name for an object's address, if there is one: a variable, or somebody's stack. The object itself may be gone. */
+CYGRT_RACY static void print_object(struct cygrt_out *o, struct cygrt_symbols *s, const void *obj) {
+    bool guard;
+    struct g *owner = cygrt_stack_owner(obj, &guard);
+    cygrt_print(o, " on %p", obj);
+    if (owner) {
+        cygrt_print(o, " (a local of goroutine %llu)", (unsigned long long)owner->id);
+        return;
+    }
+    const struct cygrt_symbol *sym = cygrt_symbol_of(s, obj);
+    if (!sym->name) return;
+    if (sym->offset)
+        cygrt_print(o, " (%s+0x%llx)", sym->name, (unsigned long long)sym->offset);
+    else
+        cygrt_print(o, " (%s)", sym->name);
+}
+
+static void print_wait(struct cygrt_out *o, struct cygrt_symbols *s, const struct cygrt_group *g) {
+    const struct cygrt_seen *x = &g->one;
+    if (x->fd >= 0) {
+        cygrt_print(o, " fd %d", x->fd);
+        if (g->count == 1) print_socket(o, x->fd);
+        for (unsigned i = 1; i < g->count && i < CYGRT_SHOWN; i++) cygrt_print(o, ", %d", g->fds[i]);
+        if (g->count > CYGRT_SHOWN) cygrt_print(o, ", ...");
+    } else if (x->reason == CYGRT_R_BLOCKING) {
+        const struct cygrt_symbol *fn = x->obj && g->same_obj ? cygrt_symbol_of(s, x->obj) : NULL;
+        if (fn && fn->name) cygrt_print(o, " of %s", fn->name);
+    } else if (x->obj && g->same_obj) {
+        print_object(o, s, x->obj);
+    } else if (x->obj) {
+        cygrt_print(o, " on %llu objects", (unsigned long long)g->count);
+    }
+    if (x->obj_name) cygrt_print(o, " \"%s\"", x->obj_name);
+}
+
+/* ---- a group ------------------------------------------------------------------------------------------------------------- */
+
+static void print_state(struct cygrt_out *o, struct cygrt_symbols *s, const struct cygrt_group *g) {
+    const struct cygrt_seen *x = &g->one;
+    if (x->status != G_PARKED && x->reason != CYGRT_R_BLOCKING) {
+        cygrt_print(o, " [%s]", x->status == G_RUNNING ? "running" : "runnable");
+        return;
+    }
+    cygrt_print(o, " [%s, %.3f s", cygrt_reason_text(x->reason), (double)g->youngest / 1e9);
+    if (g->count > 1) cygrt_print(o, " to %.3f s", (double)g->oldest / 1e9);
+    cygrt_print(o, "]");
+    print_wait(o, s, g);
+}
+
+static void print_group(struct cygrt_out *o, struct cygrt_symbols *s, const struct cygrt_group *g) {
+    const struct cygrt_seen *x = &g->one;
+    char text[256];
+    if (g->count == 1)
+        cygrt_print(o, "goroutine %llu", (unsigned long long)x->id);
+    else
+        cygrt_print(o, "%llu goroutines", (unsigned long long)g->count);
+    if (x->name) cygrt_print(o, " \"%s\"", x->name);
+    print_state(o, s, g);
+    cygrt_print(o, ":\n");
+    if (g->count > 1) {
+        cygrt_print(o, "    numbers");
+        for (unsigned i = 0; i < g->count && i < CYGRT_SHOWN; i++)
+            cygrt_print(o, "%s %llu", i ? "," : "", (unsigned long long)g->ids[i]);
+        cygrt_print(o, "%s\n", g->count > CYGRT_SHOWN ? ", ..." : "");
+    }
+    cygrt_print_trace(o, s, &x->trace, "    ");
+    if (!x->start.file)
+        cygrt_print(o, "    started by a connection's readiness: %s\n", cygrt_start_text(s, &x->start, text, sizeof text));
+    else if (g->count == 1 && x->parent)
+        cygrt_print(o, "    started at %s:%d by goroutine %llu\n", x->start.file, x->start.line,
+                    (unsigned long long)x->parent);
+    else
+        cygrt_print(o, "    started at %s:%d\n", x->start.file, x->start.line);
+    cygrt_print(o, "\n");
+}
+
+static void print_records(struct cygrt_out *o, struct cygrt_symbols *s, const struct cygrt_group *g) {
+    char text[256];
+    bool one = g->count == 1;
+    cygrt_print(o, "%llu idle connection%s would start %s, fd", (unsigned long long)g->count, one ? "" : "s",
+                cygrt_start_text(s, &g->one.start, text, sizeof text));
+    for (unsigned i = 0; i < g->count && i < CYGRT_SHOWN; i++) cygrt_print(o, "%s %d", i ? "," : "", g->fds[i]);
+    if (one) print_socket(o, g->one.fd);
+    cygrt_print(o, "%s\n\n", g->count > CYGRT_SHOWN ? ", ..." : "");
+}
+
+static void print_sites(struct cygrt_out *o) {
     unsigned n;
     const struct cygrt_site *site = cygrt_sites(&n);
     for (unsigned i = 0; i < n; i++, site++) {
         char where[256];
         cygrt_site_text(site, where, sizeof where);
-        if (i == 0) print(o, "Ps were taken from goroutines that kept their thread for 10 ms or more:\n");
-        print(o, "    %llu times, %llu of them still away, longest %.3f s: %s\n",
-              (unsigned long long)atomic_load_explicit(&site->count, memory_order_relaxed),
-              (unsigned long long)atomic_load_explicit(&site->now, memory_order_relaxed),
-              (double)atomic_load_explicit(&site->longest_ns, memory_order_relaxed) / 1e9, where);
+        if (i == 0) cygrt_print(o, "Ps were taken from goroutines that kept their thread for 10 ms or more:\n");
+        cygrt_print(o, "    %llu times, %llu of them still away, longest %.3f s: %s\n",
+                    (unsigned long long)atomic_load_explicit(&site->count, memory_order_relaxed),
+                    (unsigned long long)atomic_load_explicit(&site->now, memory_order_relaxed),
+                    (double)atomic_load_explicit(&site->longest_ns, memory_order_relaxed) / 1e9, where);
     }
-    if (n) print(o, "\n");
+    if (n) cygrt_print(o, "\n");
+}
+
+struct dump {
+    int fd, err;
+    struct g *caller;
+    struct cygrt_trace trace;
+};
+
+static void dump(void *arg) {
+    struct dump *d = arg;
+    struct cygrt_out o = {.fd = d->fd};
+    struct cygrt_roster c;
+    cyg_runtime_stats st;
+    cygrt_roster_take(&c, CYGRT_ROSTER_STACKS | CYGRT_ROSTER_RUNNING | CYGRT_ROSTER_RECORDS, 0, d->caller, &d->trace);
+    cyg_stats(&st);
+    cygrt_print(&o, "cygnet: %llu goroutines, %llu idle connections, %llu threads, %u Ps\n\n",
+                (unsigned long long)st.goroutines, (unsigned long long)st.start_records, (unsigned long long)st.threads,
+                cyg_procs());
+    print_sites(&o);
+    struct cygrt_symbols *s = cygrt_symbols_open();
+    for (const struct cygrt_group *g = c.groups; g && !o.err; g = g->next)
+        if (g->one.id)
+            print_group(&o, s, g);
+        else
+            print_records(&o, s, g);
+    if (c.left_out) cygrt_print(&o, "... and %llu more, of too many kinds\n", (unsigned long long)c.left_out);
+    cygrt_flush(&o);
+    cygrt_symbols_close(s);
+    cygrt_roster_free(&c);
+    d->err = o.err;
 }
 
 int cyg_dump(int fd) {
-    struct out o = {.fd = fd};
-    cyg_runtime_stats st;
-    cyg_stats(&st);
-    print(&o, "cygnet: %llu goroutines, %llu idle connections, %llu threads, %u Ps\n\n", (unsigned long long)st.goroutines,
-          (unsigned long long)st.start_records, (unsigned long long)st.threads, cyg_procs());
-    print_sites(&o);
-    cygrt_each_g(print_g, &o);
-    flush(&o);
-    return o.err;
+    struct dump d = {.fd = fd, .caller = cygrt_g()};
+    if (d.caller) cygrt_walk_here(&d.trace);
+    cygrt_on_thread(dump, &d);
+    return d.err;
 }

@@ -42,6 +42,9 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #define CYGRT_RACY
 #endif
 
+/* Reads once, as it is, in such a function: another thread may be writing it. */
+#define CYGRT_PEEK(x) (*(const volatile __typeof__(x) *)&(x))
+
 /* Before a switch from `from` to `to`; dying: from will never run again. */
 static inline void fiber_before(struct m *m, struct g *from, struct g *to, bool dying) {
     (void)m, (void)from, (void)to, (void)dying;

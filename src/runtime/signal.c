@@ -2,6 +2,7 @@
  * except the one for a stack overflow, which says what happened and lets the process die. */
 #include "base/fatal.h"
 #include "runtime/sched.h"
+#include "runtime/walk.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -89,6 +90,7 @@ void cygrt_install_signals(void) {
     sigaction(SIGBUS, &sa, NULL);
     sa = (struct sigaction){.sa_flags = SA_ONSTACK | SA_RESTART, .sa_handler = on_quit};
     sigaction(SIGQUIT, &sa, NULL);
+    cygrt_walk_install();
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -2,9 +2,12 @@
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/stack_census.h"
+#include "runtime/deadlock.h"
 #include "runtime/poller/poller.h"
+#include "runtime/profile.h"
 #include "runtime/sched.h"
 
+#include <cygnet/debug.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -143,6 +146,7 @@ static int stop(cyg_duration patience) {
         free(m);
     }
     s->nms = 0;
+    cygrt_profile_stop();
     close_ps(s);
     s->ghead = s->gtail = NULL;
     atomic_store(&s->glen, 0);
@@ -197,7 +201,11 @@ struct main_call {
 static int run_main(void *arg) {
     struct main_call *c = arg;
     cyg_set_name("main");
-    return c->fn(c->argc, c->argv);
+    cygrt_deadlock_watch(true);
+    int r = c->fn(c->argc, c->argv);
+    if (cygrt_debug("leaks")) (void)cyg_leaks(2, 0, NULL);
+    cygrt_deadlock_watch(false); /* here, where a P is still awake: from now on the main thread will end it */
+    return r;
 }
 
 int cyg_main(int (*fn)(int argc, char **argv), int argc, char **argv) {

@@ -1,7 +1,8 @@
 /* sysmon.c: the thread that has no P. While some P runs it ticks: it wakes a sleeping P when work waits behind a goroutine that
  * does not come back to the scheduler, and when there is none to wake, takes the P from such a goroutine (retake.c). It writes
- * dumps that a signal asked for. When all Ps sleep, so does it, without a tick. */
+ * dumps that a signal asked for. When all Ps sleep, so does it, without a tick, having asked whether that is a deadlock. */
 #include "base/spin.h"
+#include "runtime/deadlock.h"
 #include "runtime/poller/poller.h"
 #include "runtime/queue.h"
 #include "runtime/sched.h"
@@ -85,6 +86,7 @@ void *cygrt_sysmon_main(void *arg) {
         }
         atomic_store(&s->sysmon_deep, 1);
         bool go_on = any_awake() || atomic_load(&s->dump_wanted) || atomic_load(&s->state) != S_RUNNING;
+        if (!go_on) cygrt_deadlock_check();
         if (!go_on) cygrt_futex_wait(&s->sysmon_deep, 1, s->trace ? s->trace : -1);
         atomic_store(&s->sysmon_deep, 0);
         cygrt_retake_forget();

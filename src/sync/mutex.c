@@ -5,6 +5,7 @@
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/misuse.h"
+#include "runtime/profile.h"
 #include "runtime/queue.h"
 #include "sync/waiter.h"
 
@@ -51,10 +52,14 @@ static int lock_slow(cyg_mutex *m, bool cancellable) {
     struct g *g = cyg_need_goroutine("cyg_mutex_lock");
     struct cyg_waiter w = {.g = g, .since = cyg_now()};
     for (uint32_t woken = 0;; woken = WOKEN) {
-        if (take(m, woken)) return 0;
+        if (take(m, woken)) {
+            if (woken) cygrt_contended(w.since, CYGRT_R_MUTEX);
+            return 0;
+        }
         cyg_spin_lock(&m->qlock);
         if (!must_wait(m, woken)) {
             cyg_spin_unlock(&m->qlock);
+            if (woken) cygrt_contended(w.since, CYGRT_R_MUTEX);
             return 0;
         }
         atomic_store_explicit(&w.granted, WAITER_NO, memory_order_relaxed);
@@ -64,7 +69,10 @@ static int lock_slow(cyg_mutex *m, bool cancellable) {
             waitq_push(&m->queue, &w);
         int err = cyg_waitq_wait(&m->queue, &m->qlock, &w, CYGRT_R_MUTEX, m, 0, cancellable);
         if (err) return err; /* WAITERS may be left set: an unlock finds an empty queue and clears it */
-        if (atomic_load_explicit(&w.granted, memory_order_relaxed) == WAITER_HANDED) return 0; /* handed over */
+        if (atomic_load_explicit(&w.granted, memory_order_relaxed) == WAITER_HANDED) {
+            cygrt_contended(w.since, CYGRT_R_MUTEX);
+            return 0;
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 """The admin pages."""
 import json
 import re
+import socket
 
-from harness import base_config, request
+from harness import base_config, request, wait_until
 
 
 def test_pages(gateway, app):
@@ -11,7 +12,8 @@ def test_pages(gateway, app):
     assert (g.admin_get("/healthz").status, g.admin_get("/healthz").body) == (200, b"alive\n")
     assert (g.admin_get("/readyz").status, g.admin_get("/readyz").body) == (200, b"ready\n")
     index = g.admin_get("/").body.decode()
-    for page in ("/healthz", "/readyz", "/metrics", "/config", "/debug/goroutines"):
+    for page in ("/healthz", "/readyz", "/metrics", "/config", "/debug/goroutines", "/debug/leaks", "/debug/pprof/goroutine",
+                 "/debug/pprof/cpu", "/debug/pprof/contention"):
         assert page in index
         assert request(g.admin, "HEAD", page).status == 200
         r = request(g.admin, "POST", page, body=b"x")
@@ -43,4 +45,32 @@ def test_goroutines_page_names_the_accept_loops(gateway, app):
     a = app()
     g = gateway(base_config([a.port]))
     text = g.admin_get("/debug/goroutines").body.decode()
-    assert text.count('"accept"') == 2 and '"main"' in text
+    assert '2 goroutines "accept" [read, ' in text and '"main"' in text
+
+
+def test_goroutines_page_folds_idle_connections(gateway, app):
+    """50 clients that wait are one paragraph."""
+    g = gateway(base_config([app().port]))
+    clients = [socket.create_connection(("127.0.0.1", g.port())) for _ in range(50)]
+    for c in clients:
+        c.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    def folded():
+        page = g.admin_get("/debug/goroutines").body.decode()
+        counts = [int(n) for n in re.findall(r"^(\d+) idle connections? would start ", page, re.M)]
+        return page if counts and max(counts) >= 50 else None
+
+    page = wait_until(folded, "50 idle connections in one paragraph", 20)
+    assert len(page) < 20000
+    for c in clients:
+        c.close()
+
+
+def test_leaks_page_compares_with_the_last_look(gateway, app):
+    g = gateway(base_config([app().port]))
+    text = g.admin_get("/debug/leaks").body.decode()
+    assert re.match(r"cygnet: \d+ goroutines parked for 60\.000 s or longer", text)
+    again = g.admin_get("/debug/leaks").body.decode()
+    assert re.match(r"cygnet: \d+ goroutines .* more than \d+ s ago\); \d+ connections, ", again)
+    m = {name: value for (name, _), value in g.metrics().items()}
+    assert m["cygnet_runtime_parked_long"] == 0
+    assert m["cygnet_runtime_close_wait"] <= 2  # the clients of the two pages above may just have gone

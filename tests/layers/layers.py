@@ -12,7 +12,7 @@ from pathlib import Path
 KNOWS = {
     "base": [],
     "proto": ["base"],
-    "runtime": ["base"],
+    "runtime": ["proto"],
     "sync": ["runtime"],
     "observe": ["sync"],
     "io": ["observe"],

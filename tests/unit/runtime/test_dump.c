@@ -4,6 +4,8 @@
 
 #include <sys/mman.h>
 
+#include "runtime/symbol.h"
+
 static char text[1 << 20];
 static size_t dump(void) {
     int fd = memfd_create("dump", MFD_CLOEXEC);
@@ -105,6 +107,168 @@ RT_TEST(test_dump_while_all_run) {
     WAIT_FOR(LOAD(at.woke) == 20);
 }
 
+static struct {
+    cyg_mutex held;
+    int parked, done;
+} many;
+#define MANY (10000 / RT_LESS)
+
+__attribute__((noinline)) static void static_and_deep(int n) {
+    if (n) {
+        static_and_deep(n - 1);
+        __asm__ volatile("" ::: "memory"); /* no tail call */
+        return;
+    }
+    cyg_mutex_lock(&many.held);
+    cyg_mutex_unlock(&many.held);
+    __asm__ volatile("" ::: "memory");
+}
+static void same_place(void *arg) {
+    (void)arg;
+    ADD(many.parked, 1);
+    static_and_deep(3);
+    ADD(many.done, 1);
+}
+static unsigned count_of(const char *what) {
+    unsigned n = 0;
+    for (const char *p = text; (p = strstr(p, what)); p++) n++;
+    return n;
+}
+
+RT_TEST(test_dump_folds_the_same_goroutines) {
+    memset(&many, 0, sizeof many);
+    cyg_mutex_lock(&many.held);
+    for (int i = 0; i < MANY; i++) GO(same_place, NULL);
+    WAIT_FOR(LOAD(many.parked) == MANY);
+    WAIT_FOR((dump(), count_of("mutex, ") == 1 && count_of("[runnable]") == 0));
+    char want[100];
+    snprintf(want, sizeof want, "%d goroutines [mutex, ", MANY);
+    CHECK(strstr(text, want));
+    CHECK(strlen(text) < 4096);
+#ifdef CYG_HAVE_LIBDW
+    CHECK_EQ(count_of("static_and_deep+0x"), 4);
+    CHECK(strstr(text, "runtime/test_dump.c:"));
+    CHECK(strstr(text, " (many"));                /* the object's name */
+    CHECK(!strstr(text, "cygrt_goroutine_main")); /* of no use to a reader */
+#endif
+    cyg_mutex_unlock(&many.held);
+    WAIT_FOR(LOAD(many.done) == MANY);
+}
+
+static void ready_here(void *arg, int why) { (void)arg, (void)why; }
+static void ready_there(void *arg, int why) { (void)arg, (void)why; }
+RT_TEST(test_dump_lists_idle_connections_by_what_they_would_start) {
+    struct net_pair p[3];
+    for (int i = 0; i < 3; i++) {
+        net_tcp_pair(&p[i]);
+        CHECK_EQ(cyg_conn_on_readable(p[i].a, i ? ready_here : ready_there, NULL, 0), 0);
+    }
+    dump();
+    char want[200];
+    CHECK(strstr(text, "2 idle connections would start "));
+    CHECK(strstr(text, "1 idle connection would start "));
+    snprintf(want, sizeof want, "fd %d (127.0.0.1:", net_fd(p[0].a));
+    CHECK(strstr(text, want));
+#ifdef CYG_HAVE_LIBDW
+    CHECK(strstr(text, "2 idle connections would start ready_here@readiness"));
+    CHECK(strstr(text, "1 idle connection would start ready_there@readiness"));
+#endif
+    for (int i = 0; i < 3; i++) {
+        CHECK(cyg_conn_cancel_readable(p[i].a));
+        net_close_pair(&p[i]);
+    }
+    dump();
+    CHECK(!strstr(text, "would start"));
+}
+
+static int in_call;
+static int block_here(void *arg) {
+    STORE(in_call, 1);
+    while (!LOAD(*(int *)arg)) poll(NULL, 0, 1);
+    return 0;
+}
+static void in_blocking(void *arg) {
+    CHECK_EQ(cyg_blocking(block_here, arg), 0);
+    STORE(in_call, 2);
+}
+RT_TEST(test_dump_says_what_a_blocking_call_calls) {
+    int go_on = 0;
+    STORE(in_call, 0);
+    GO(in_blocking, &go_on);
+    WAIT_FOR(LOAD(in_call) == 1);
+    dump();
+    CHECK(strstr(text, "[blocking call, "));
+#ifdef CYG_HAVE_LIBDW
+    CHECK(strstr(text, "] of block_here:"));
+    CHECK(strstr(text, "in_blocking+0x"));
+#endif
+    STORE(go_on, 1);
+    WAIT_FOR(LOAD(in_call) == 2);
+}
+
+/* ---- goroutines that run: only with cyg_main's signal handlers ------------------------------------------------------------- */
+
+__attribute__((noinline)) static void spin_here(void) {
+    STORE(in_call, 1);
+    while (!LOAD(at.stop)) continue;
+    __asm__ volatile("" ::: "memory");
+}
+static void spinner(void *arg) {
+    (void)arg;
+    spin_here();
+    STORE(in_call, 2);
+}
+static int spin_main(int argc, char **argv) {
+    (void)argc, (void)argv;
+    GO(spinner, NULL);
+    WAIT_FOR(LOAD(in_call) == 1);
+    WAIT_FOR((dump(), strstr(text, "spin_here+0x"))); /* its thread may not get a CPU in time for the first */
+    CHECK(strstr(text, "spin_main+0x"));              /* and that of the caller */
+    STORE(at.stop, 1);
+    WAIT_FOR(LOAD(in_call) == 2);
+    return 7;
+}
+static int spin_child(int argc, char **argv) { return cyg_main(spin_main, argc, argv); }
+static void test_dump_has_the_stack_of_a_running_goroutine(void **state) {
+    (void)state;
+    static struct rt_result r;
+#if defined(CYG_HAVE_LIBDW) && !defined(RT_TSAN) /* which holds signals back until a thread blocks */
+    rt_spawn("spin", NULL, "CYGNET_MAXPROCS=2", &r);
+    CHECK_EXIT(&r, 7);
+#else
+    (void)r;
+    skip();
+#endif
+}
+
+static int plain_main(int argc, char **argv) {
+    (void)argc, (void)argv;
+    dump();
+    return strstr(text, "\"main\" [running]") && !strstr(text, "plain_main") ? 7 : 8;
+}
+static int plain_child(int argc, char **argv) { return cyg_main(plain_main, argc, argv); }
+static void test_dump_without_debug_information(void **state) {
+    (void)state;
+    static struct rt_result r;
+    rt_spawn("plain", NULL, "CYGNET_DEBUG=nosymbols", &r);
+    CHECK_EXIT(&r, 7);
+}
+
+/* Stacks that change while they are read give anything for a return address. */
+static void test_addresses_of_nothing_have_no_name(void **state) {
+    (void)state;
+    struct cygrt_symbols *s = cygrt_symbols_open();
+    static const uintptr_t none[] = {0, 1, 4096, 0xaaaaaaaaaaaaaaab, UINTPTR_MAX, UINTPTR_MAX >> 1};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_null(cygrt_symbol_of_return(s, (void *)none[i])->name);
+    const struct cygrt_symbol *known = cygrt_symbol_of(s, (const void *)cyg_dump);
+#ifdef CYG_HAVE_LIBDW
+    assert_string_equal(known->name, "cyg_dump");
+#endif
+    assert_non_null(known->module);
+    cygrt_symbols_close(s);
+}
+
 static void test_dump_tells_that_it_could_not_write(void **state) {
     (void)state;
     CHECK_EQ(cyg_runtime_start(&(cyg_runtime_opts){.maxprocs = 1}), 0);
@@ -152,10 +316,16 @@ static void test_sigquit_dumps_and_goes_on(void **state) {
 }
 
 int main(int argc, char **argv) {
-    static const struct rt_child kids[] = {{"quit", quit_child}, {NULL, NULL}};
+    static const struct rt_child kids[] = {{"quit", quit_child}, {"spin", spin_child}, {"plain", plain_child}, {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dump_names_goroutines_states_and_start_sites),
         cmocka_unit_test(test_dump_while_all_run),
+        cmocka_unit_test(test_dump_folds_the_same_goroutines),
+        cmocka_unit_test(test_dump_lists_idle_connections_by_what_they_would_start),
+        cmocka_unit_test(test_dump_says_what_a_blocking_call_calls),
+        cmocka_unit_test(test_dump_has_the_stack_of_a_running_goroutine),
+        cmocka_unit_test(test_dump_without_debug_information),
+        cmocka_unit_test(test_addresses_of_nothing_have_no_name),
         cmocka_unit_test(test_dump_tells_that_it_could_not_write),
         cmocka_unit_test(test_sigquit_dumps_and_goes_on),
     };
