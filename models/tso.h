@@ -9,7 +9,7 @@
 byte mem[WORDS];
 chan sb[CPUS] = [DEPTH] of { byte, byte };
 
-#define store(cpu, word, value) sb[cpu]!word, value
+#define store(cpu, word, value) sb[cpu] !word, value
 #define fence(cpu) (len(sb[cpu]) == 0)
 #define drained(cpu) (len(sb[cpu]) == 0)
 #define pending(cpu, word, value) (sb[cpu]??[eval(word), eval(value)])
@@ -17,7 +17,10 @@ chan sb[CPUS] = [DEPTH] of { byte, byte };
 proctype drain(byte cpu) {
     byte word, value;
 end:
-    do
-    :: d_step { sb[cpu]?word, value -> mem[word] = value; word = 0; value = 0 }
+    do ::d_step {
+            sb[cpu] ? word, value->mem[word] = value;
+            word = 0;
+            value = 0
+        }
     od
 }

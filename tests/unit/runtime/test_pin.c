@@ -112,8 +112,7 @@ static void pinned_and_blocking(void *arg) {
 
 RT_TEST(test_a_pinned_goroutine_blocks_and_comes_back_to_its_thread) {
     STORE(done, 0);
-    for (int i = 0; i < 3; i++)
-        CHECK_EQ(cyg_go_with(&(cyg_go_opts){.pinned = true}, pinned_and_blocking, NULL), 0);
+    for (int i = 0; i < 3; i++) CHECK_EQ(cyg_go_with(&(cyg_go_opts){.pinned = true}, pinned_and_blocking, NULL), 0);
     WAIT_FOR(LOAD(done) == 3);
 }
 
