@@ -77,6 +77,11 @@ void cygrt_contended(cyg_time since, enum cygrt_reason reason) {
     record(since, reason, n);
 }
 
+void cygrt_waited_record(struct g *g, enum cygrt_reason reason) {
+    g->waits_left = CYGRT_WAITS_EVERY - 1;
+    if (atomic_load_explicit(&rate, memory_order_relaxed)) record(g->wait_since, reason, CYGRT_WAITS_EVERY);
+}
+
 int cygrt_contention_write(int fd, int format) {
     static const struct cygrt_profile_kind kind = {.title = "waits for locks",
                                                    .name = {"delay", "contentions"},

@@ -154,6 +154,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     g->pin_wanted = o->pinned;
     g->parent = me ? me->id : 0;
     g->id = cygrt_goid(p);
+    g->waits_left = (uint8_t)g->id; /* who does not live for long is not always left out */
     fiber_created(g);
     cygrt_stack_reset(g);
     if (me && me->ctx) cygrt_ctx_join(g, me->ctx);

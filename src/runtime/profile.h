@@ -9,6 +9,14 @@
  * since: when it began (cyg_now). */
 void cygrt_contended(cyg_time since, enum cygrt_reason reason);
 
+/* The same for waits that are the ordinary case, in channels: one in CYGRT_WAITS_EVERY of a goroutine's is looked at and stands for
+ * them all, so that the others cost a decrement of the goroutine's own. */
+#define CYGRT_WAITS_EVERY 251 /* a prime: not in step with loops */
+void cygrt_waited_record(struct g *g, enum cygrt_reason reason);
+static inline void cygrt_waited(struct g *g, enum cygrt_reason reason) {
+    if (__builtin_expect(g->waits_left-- == 0, 0)) cygrt_waited_record(g, reason);
+}
+
 /* By cyg_runtime_stop, before threads end. */
 void cygrt_profile_stop(void);
 

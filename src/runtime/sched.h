@@ -128,6 +128,7 @@ struct g {
     char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     uint32_t pins;                 /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
     struct m *pinned_m;            /* then: where it runs */
+    uint32_t waits_left;           /* until one is recorded: profile.h */
     uint32_t rnd;                  /* its own generator: the order of select */
     void *asan_fake;
     void *tsan_fiber;

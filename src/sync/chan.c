@@ -2,6 +2,7 @@
  * takes it, and how a goroutine waits. */
 #include "base/fatal.h"
 #include "runtime/misuse.h"
+#include "runtime/profile.h"
 #include "sync/chan_internal.h"
 
 #include <stdlib.h>
@@ -165,6 +166,7 @@ __attribute__((noinline)) static int wait_alone(cyg_chan *ch, enum cygrt_reason 
             }
             chan_unlock(ch);
         }
+        cygrt_waited(g, reason);
         return state == ALONE_DONE ? 0 : CLOSED;
     }
 }

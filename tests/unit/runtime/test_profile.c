@@ -220,6 +220,44 @@ RT_TEST(test_waits_for_a_mutex_are_counted_by_who_waited) {
 #endif
 }
 
+static cyg_chan *turns;
+
+__attribute__((noinline)) static int receives_here(void) {
+    int v;
+    int err = cyg_chan_recv(turns, &v);
+    __asm__ volatile("");
+    return err;
+}
+
+static void send_turns(void *arg) {
+    cyg_auto_chan cyg_chan *ch = cyg_chan_acquire(turns);
+    for (int i = 0; i < *(int *)arg; i++) CHECK_EQ(cyg_chan_send(ch, &i), 0);
+    cyg_chan_close(ch);
+}
+
+/* Waits for channels are recorded one in so many; each stands for all of them. */
+RT_TEST(test_waits_for_channels_are_in_the_contention_profile) {
+    int n = 4000;
+    (void)n;
+#ifndef RT_TSAN /* as above */
+    unsigned rate = cyg_profile_contention_rate(1);
+    unsigned long before = contentions_of("receives_here+0x"), seen = 0;
+    for (cyg_time end = cyg_now() + RT_DEADLINE; seen == 0; seen = contentions_of("receives_here+0x") - before) {
+        CHECK(cyg_now() < end); /* with several Ps a receive need not wait */
+        turns = cyg_chan_new(sizeof(int), 0);
+        CHECK(turns);
+        GO(send_turns, &n);
+        while (receives_here() == 0) {}
+        cyg_chan_release(turns);
+    }
+    cyg_profile_contention_rate(rate);
+    CHECK_EQ(seen % 251, 0);
+    CHECK(strstr(text, "[chan receive]"));
+#else
+    (void)receives_here, (void)send_turns;
+#endif
+}
+
 /* ---- CPU ------------------------------------------------------------------------------------------------------------------------ */
 
 static int stop;
@@ -316,6 +354,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goroutines_are_counted_by_start_site),
         cmocka_unit_test(test_waits_for_a_mutex_are_counted_by_who_waited),
+        cmocka_unit_test(test_waits_for_channels_are_in_the_contention_profile),
         cmocka_unit_test(test_cpu_time_goes_to_who_computes),
         cmocka_unit_test(test_one_cpu_profile_at_a_time_and_only_for_so_long),
         cmocka_unit_test(test_a_cancelled_cpu_profile_writes_nothing),
