@@ -25,30 +25,30 @@
 
 #include <stdlib.h>
 
-#define ARMED ((uint64_t)1 << 1)
-#define QUEUED ((uint64_t)1 << 2)
-#define AGAIN ((uint64_t)1 << 3)
-#define HELD ((uint64_t)1 << 4)
-#define CURRENT ((uint64_t)1 << 5)
-#define P_SHIFT 8
-#define P_MASK ((uint64_t)0xff << P_SHIFT)
-#define ENTRY ((uint64_t)1 << 32)
-#define ENTRIES (~(uint64_t)0 << 32)
+#define ARMED (1u << 1)
+#define QUEUED (1u << 2)
+#define AGAIN (1u << 3)
+#define HELD (1u << 4)
+#define CURRENT (1u << 5)
+#define P_SHIFT 6
+#define P_MASK (0xffu << P_SHIFT)
+#define ENTRY (1u << 14)
+#define ENTRIES (~0u << 14)
 _Static_assert(CYGRT_MAX_PROCS <= 256, "a P's number does not fit");
 
 #define SWEEP_AHEAD 16
 #define SWEEP_FEW 64
 
-static uint64_t p_bits(const struct p *p) { return (uint64_t)p->id << P_SHIFT; }
-static struct p *p_of(uint64_t s) { return &cygrt_sched.ps[(s & P_MASK) >> P_SHIFT]; }
+static uint32_t p_bits(const struct p *p) { return p->id << P_SHIFT; }
+static struct p *p_of(uint32_t s) { return &cygrt_sched.ps[(s & P_MASK) >> P_SHIFT]; }
 
 /* Acquire and release: who frees a timer comes after whoever has dropped the last but one of HELD, QUEUED and ENTRIES. */
-static uint64_t get(struct cyg_timer *t) { return atomic_load_explicit(&t->state, memory_order_acquire); }
-static bool change(struct cyg_timer *t, uint64_t *from, uint64_t to) {
+static uint32_t get(struct cyg_timer *t) { return atomic_load_explicit(&t->state, memory_order_acquire); }
+static bool change(struct cyg_timer *t, uint32_t *from, uint32_t to) {
     return atomic_compare_exchange_weak_explicit(&t->state, from, to, memory_order_acq_rel, memory_order_acquire);
 }
 
-static void need_live(uint64_t s) {
+static void need_live(uint32_t s) {
     if (__builtin_expect((s & POOL_FREE) != 0, 0))
         cyg_fatal("a timer was used after it was released and had fired or been stopped");
 }
@@ -85,13 +85,13 @@ static bool mostly_dead(void) {
 
 /* ---- entries ----------------------------------------------------------------------------------------------------------- */
 
-static bool is_current(uint64_t s, const struct after_body *b, cyg_time when) {
+static bool is_current(uint32_t s, const struct after_body *b, cyg_time when) {
     return (s & CURRENT) && ((s & ENTRIES) == ENTRY || b->entry_when == when);
 }
 
 /* One of t's entries, at `when`, has been taken out of p's heap without having fired. */
 static void forget_entry(struct p *p, struct cyg_timer *t, cyg_time when) {
-    uint64_t s = get(t), to;
+    uint32_t s = get(t), to;
     do {
         to = s - ENTRY;
         if (is_current(s, after_body(t), when)) to &= ~CURRENT;
@@ -110,7 +110,7 @@ static bool sweep(struct p *p) {
         if (i + SWEEP_AHEAD < n) __builtin_prefetch((void *)(e[i + SWEEP_AHEAD].ref & ~HEAP_TRACKED), 1);
         if (!heap_tracked(e[i].ref)) {
             struct cyg_timer *t = (struct cyg_timer *)e[i].ref;
-            uint64_t s = get(t);
+            uint32_t s = get(t);
             if (!(s & ARMED) || !is_current(s, after_body(t), e[i].when)) {
                 forget_entry(p, t, e[i].when);
                 continue;
@@ -155,7 +155,7 @@ void after_due(struct p *p, cyg_time now) {
     struct cygrt_heap_entry e = p->timers[0];
     struct cyg_timer *t = (struct cyg_timer *)e.ref;
     struct after_body *b = after_body(t);
-    uint64_t s = get(t);
+    uint32_t s = get(t);
     do {
         if (!(s & ARMED) || !is_current(s, b, e.when)) {
             heap_remove(p, 0);
@@ -182,7 +182,7 @@ static void timer_goroutine(void *arg, int why) {
     struct after_body *b = after_body(t);
     void (*fn)(void *) = b->fn;
     void *fn_arg = b->arg;
-    uint64_t s = get(t), to;
+    uint32_t s = get(t), to;
     struct p *p = p_of(s);
     cyg_time when = 0;
     bool first = false;
@@ -236,7 +236,7 @@ int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **ou
 }
 
 bool cyg_timer_stop(cyg_timer *t) {
-    uint64_t s = get(t);
+    uint32_t s = get(t);
     do {
         need_live(s);
         if (!(s & (ARMED | AGAIN))) return false;
@@ -246,13 +246,17 @@ bool cyg_timer_stop(cyg_timer *t) {
 }
 
 /* Under p's lock. False: its entries stand in another heap; else *was is the state before. */
-static bool reset_locked(struct p *p, struct cyg_timer *t, cyg_time when, uint64_t *was) {
+static bool reset_locked(struct p *p, struct cyg_timer *t, cyg_time when, uint32_t *was) {
     struct after_body *b = after_body(t);
-    uint64_t s = get(t), to;
+    uint32_t s = get(t), to;
     bool moved = false;
     do {
         need_live(s);
         if ((s & (ENTRIES | QUEUED)) && (s & P_MASK) != p_bits(p)) return false;
+        if ((s & ENTRIES) == ENTRIES) { /* as many dead ones as can be counted */
+            (void)sweep(p);
+            s = get(t);
+        }
         moved = (s & QUEUED) || ((s & CURRENT) && b->entry_when <= when);
         if (moved)
             to = s | (s & QUEUED ? AGAIN : ARMED);
@@ -273,7 +277,7 @@ bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
     if (atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) == S_OFF) return false;
     cyg_time when = from_now(d);
     for (;;) {
-        uint64_t s = get(t);
+        uint32_t s = get(t);
         struct p *p = s & (ENTRIES | QUEUED) ? p_of(s) : heap_near();
         cyg_spin_lock(&p->tlock);
         bool done = reset_locked(p, t, when, &s), first = heap_set_min(p);
@@ -285,7 +289,7 @@ bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
 
 void cyg_timer_release(cyg_timer *t) {
     if (!t) return;
-    uint64_t s = get(t), to;
+    uint32_t s = get(t), to;
     do {
         need_live(s);
         to = s & ~HELD;

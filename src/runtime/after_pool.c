@@ -13,27 +13,38 @@
 
 static struct {
     uint32_t lock; /* taken under a tlock */
-    struct after_chunk *chunks;
-    unsigned nchunks;
-    struct cyg_timer *free; /* left by threads without a P, and by the runtime before */
+    uint32_t nchunks;
+    struct after_chunk *chunks[POOL_CHUNKS]; /* read without the lock by who has one of its timers */
+    struct cyg_timer *free;                  /* left by threads without a P, and by the runtime before */
 } pool;
 
+/* A timer's number: of its chunk, and in it. */
+#define NUMBER_BITS 15
+#define NO_NUMBER (UINT32_MAX >> 1)
+_Static_assert(POOL_TIMERS <= 1 << NUMBER_BITS && POOL_CHUNKS <= NO_NUMBER >> NUMBER_BITS, "numbers are too short");
+
 static void set_next(struct cyg_timer *t, struct cyg_timer *next) {
-    atomic_store_explicit(&t->state, (uintptr_t)next | POOL_FREE, memory_order_relaxed);
+    uint32_t number = NO_NUMBER;
+    if (next) {
+        struct after_chunk *c = after_chunk(next);
+        number = c->number << NUMBER_BITS | (uint32_t)(next - c->timers);
+    }
+    atomic_store_explicit(&t->state, number << 1 | POOL_FREE, memory_order_relaxed);
 }
 
 static struct cyg_timer *next_of(struct cyg_timer *t) {
-    return (struct cyg_timer *)(uintptr_t)(atomic_load_explicit(&t->state, memory_order_relaxed) & ~POOL_FREE);
+    uint32_t number = atomic_load_explicit(&t->state, memory_order_relaxed) >> 1;
+    if (number == NO_NUMBER) return NULL;
+    return &pool.chunks[number >> NUMBER_BITS]->timers[number & ((1u << NUMBER_BITS) - 1)];
 }
 
 static bool new_chunk(void) {
-    struct after_chunk *c = aligned_alloc(POOL_CHUNK, POOL_CHUNK);
+    struct after_chunk *c = pool.nchunks < POOL_CHUNKS ? aligned_alloc(POOL_CHUNK, POOL_CHUNK) : NULL;
     if (!c) return false;
     if (pool.nchunks >= HUGE_FROM) (void)madvise(c, POOL_CHUNK, MADV_HUGEPAGE);
     c->used = 0;
-    c->next = pool.chunks;
-    pool.chunks = c;
-    pool.nchunks++;
+    c->number = pool.nchunks;
+    pool.chunks[pool.nchunks++] = c;
     return true;
 }
 
@@ -65,8 +76,9 @@ static bool refill(struct p *p) {
     }
     __atomic_store_n(&p->ntfree, n, __ATOMIC_RELAXED);
     bool have = n || take_from_others(p);
-    if (!have && ((pool.chunks && pool.chunks->used < POOL_TIMERS) || new_chunk())) {
-        struct after_chunk *c = pool.chunks;
+    struct after_chunk *c = pool.nchunks ? pool.chunks[pool.nchunks - 1] : NULL;
+    if (!have && ((c && c->used < POOL_TIMERS) || new_chunk())) {
+        c = pool.chunks[pool.nchunks - 1];
         p->tfresh = &c->timers[c->used];
         p->tfresh_end = p->tfresh + RUN;
         c->used += RUN;
@@ -116,14 +128,15 @@ void after_free_unlocked(struct cyg_timer *t) {
     }
 }
 
-void after_drop_all(uint64_t keep) {
+void after_drop_all(uint32_t keep) {
     bool any = false;
     cyg_spin_lock(&pool.lock);
     pool.free = NULL;
-    for (struct after_chunk *c = pool.chunks; c; c = c->next) {
+    for (uint32_t k = 0; k < pool.nchunks; k++) {
+        struct after_chunk *c = pool.chunks[k];
         for (uint32_t i = 0; i < c->used; i++) {
             struct cyg_timer *t = &c->timers[i];
-            uint64_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
+            uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
             if (!(state & POOL_FREE) && (state & keep)) {
                 atomic_store_explicit(&t->state, keep, memory_order_relaxed);
                 any = true;
@@ -134,9 +147,8 @@ void after_drop_all(uint64_t keep) {
         }
     }
     if (!any) {
-        for (struct after_chunk *c; (c = pool.chunks); free(c)) pool.chunks = c->next;
+        while (pool.nchunks) free(pool.chunks[--pool.nchunks]);
         pool.free = NULL;
-        pool.nchunks = 0;
     }
     cyg_spin_unlock(&pool.lock);
 }

@@ -7,12 +7,12 @@
 #include "runtime/sched.h"
 
 #define POOL_CHUNK ((size_t)2 << 20)
-#define POOL_TIMERS 29120
-#define POOL_FREE \
-    ((uint64_t)1) /* the word of a timer that is not in use: the rest is the address of the next free one */
+#define POOL_TIMERS 30784
+#define POOL_CHUNKS 16384
+#define POOL_FREE 1u /* the word of a timer that is not in use: the rest is the number of the next free one */
 
 struct cyg_timer {
-    _Atomic uint64_t state; /* after.c says what it means */
+    _Atomic uint32_t state; /* after.c says what it means */
 };
 
 struct after_body {
@@ -26,7 +26,7 @@ struct after_body {
 };
 
 struct after_chunk {
-    struct after_chunk *next;
+    uint32_t number;
     uint32_t used; /* words handed out so far, in runs; guarded by the pool's lock */
     _Alignas(CYGRT_CACHELINE) struct cyg_timer timers[POOL_TIMERS];
     _Alignas(CYGRT_CACHELINE) struct after_body bodies[POOL_TIMERS];
@@ -34,8 +34,12 @@ struct after_chunk {
 _Static_assert(sizeof(struct after_chunk) <= POOL_CHUNK, "POOL_TIMERS does not fit");
 _Static_assert(sizeof(struct after_body) == CYGRT_CACHELINE || sizeof(void *) != 8, "a body is a cache line");
 
+static inline struct after_chunk *after_chunk(const struct cyg_timer *t) {
+    return (struct after_chunk *)((uintptr_t)t & ~(uintptr_t)(POOL_CHUNK - 1));
+}
+
 static inline struct after_body *after_body(const struct cyg_timer *t) {
-    struct after_chunk *c = (struct after_chunk *)((uintptr_t)t & ~(uintptr_t)(POOL_CHUNK - 1));
+    struct after_chunk *c = after_chunk(t);
     return &c->bodies[t - c->timers];
 }
 
@@ -48,6 +52,6 @@ void after_free_unlocked(struct cyg_timer *t);
 
 /* The Ps are gone: frees all timers but those whose state has the bit `keep`, which is then all of it; the memory goes if there
  * are none. */
-void after_drop_all(uint64_t keep);
+void after_drop_all(uint32_t keep);
 
 #endif
