@@ -80,7 +80,7 @@ static bool mostly_dead(void) {
     uint64_t entries = 0;
     for (unsigned i = 0; i < cygrt_sched.nprocs; i++)
         entries += __atomic_load_n(&cygrt_sched.ps[i].ntimers, __ATOMIC_RELAXED);
-    return entries > 2 * cygrt_timers_pending();
+    return entries > 2 * cygrt_timers_pending() + SWEEP_FEW;
 }
 
 /* ---- entries ----------------------------------------------------------------------------------------------------------- */
@@ -131,7 +131,8 @@ static void look_for_dead(struct p *p) {
     bool own = !mostly_dead() || sweep(p), useful = own;
     for (unsigned i = 0; i < s->nprocs && !useful; i++) {
         struct p *v = &s->ps[i];
-        if (v == p || !cyg_spin_trylock(&v->tlock)) continue; /* try: its owner may be doing the same to us */
+        if (v == p) continue;
+        if ((useful = !cyg_spin_trylock(&v->tlock))) break; /* try: its owner may be doing the same to us */
         seen += v->ntimers;
         useful = sweep(v);
         (void)heap_set_min(v);
@@ -160,8 +161,8 @@ void after_due(struct p *p, cyg_time now) {
         if (!(s & ARMED) || !is_current(s, b, e.when)) {
             heap_remove(p, 0);
             forget_entry(p, t, e.when);
-            /* An idle P is not to wake for each of a thousand dead ones. */
-            if (p->ntimers >= SWEEP_FEW && !p->sweep_useless && mostly_dead()) look_for_dead(p);
+            /* An idle P is not to wake for each of many dead ones. */
+            if (!p->sweep_useless && mostly_dead()) look_for_dead(p);
             return;
         }
         if (b->when > now) { /* was reset to later */
