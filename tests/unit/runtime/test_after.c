@@ -1,6 +1,6 @@
 /* test_after.c: many timers of cyg_after_func: stopped and reset by several Ps at once, moved at random against a model, dead among
  * live ones in a heap that is swept, and what they take of memory. Single timers are in test_time.c. */
-#include "runtime/sched.h"
+#include "runtime/after_pool.h"
 #include "base/spin.h"
 
 #include "../rt.h"
@@ -200,16 +200,43 @@ RT_TEST(test_moved_there_and_back_fires_once) {
     }
 }
 
-/* More moves to earlier than the state can count entries; something else keeps the share of dead ones small. */
+RT_TEST(test_reset_to_later_never_fires_early) {
+    STORE(fired, 0);
+    memset(model, 0, sizeof model);
+    int expect = 0;
+    for (int i = 0; i < MODEL; i++) {
+        struct modelled *m = &model[i];
+        cyg_timer *t = after((1 + i % 8) * CYG_MILLISECOND, fire_modelled, m);
+        cyg_time before = cyg_now();
+        bool in_time = cyg_timer_reset(t, 20 * CYG_MILLISECOND);
+        if (in_time) STORE(m->earliest, before + 20 * CYG_MILLISECOND);
+        expect += 1 + !in_time;
+        cyg_timer_release(t);
+    }
+    WAIT_FOR(LOAD(fired) == expect);
+}
+
+/* The entry of a timer that was stopped comes to the top and goes; the timer can be armed again all the same. */
+RT_TEST(test_reset_after_the_dead_entry_has_gone) {
+    STORE(fired, 0);
+    cyg_timer *t = after(3 * CYG_MILLISECOND, fire, NULL);
+    int expect = !cyg_timer_stop(t) + 1;
+    WAIT_FOR(entries() == 0);
+    CHECK(!cyg_timer_reset(t, 5 * CYG_MILLISECOND));
+    WAIT_FOR(LOAD(fired) == expect);
+    cyg_timer_release(t);
+}
+
+/* More moves to earlier than the state can count entries, while others that live keep the share of dead ones small. */
 RT_TEST(test_earlier_and_earlier_without_end) {
-    enum { OTHERS = 1000, MOVES = 600000 / RT_LESS };
+    enum { OTHERS = 300000 / RT_LESS, MOVES = 600000 / RT_LESS };
     static cyg_timer *others[OTHERS];
     STORE(fired, 0);
-    for (int i = 0; i < OTHERS; i++) others[i] = after(CYG_HOUR, fire, NULL);
+    for (int i = 0; i < OTHERS; i++) others[i] = after(2 * CYG_HOUR, fire, NULL);
     cyg_timer *t = after(CYG_HOUR, fire, NULL);
     for (int i = 1; i <= MOVES; i++) CHECK(cyg_timer_reset(t, CYG_HOUR - i * CYG_MILLISECOND));
     CHECK_EQ(rt_stats().timers, OTHERS + 1);
-    CHECK(entries() < 8 * OTHERS);
+    CHECK(entries() < 3 * OTHERS);
     CHECK(cyg_timer_reset(t, 0));
     WAIT_FOR(LOAD(fired) == 1);
     cyg_timer_release(t);
@@ -263,29 +290,38 @@ RT_TEST(test_sweep_keeps_the_live_among_the_dead) {
     }
 }
 
-/* A goroutine's sleep is a tracked timer: its place must be right after a sweep that moved it. */
-static void sleep_and_end(void *arg) {
+/* A goroutine's sleep is a tracked timer: its place must be right after a sweep that moved it, be it that it wakes by itself or
+ * that it is taken out. */
+static void sleep_till_cancelled(void *arg) {
     cyg_ctx_scope s = cyg_ctx_enter(arg);
-    CHECK_EQ(cyg_sleep(CYG_HOUR), CYG_ECANCELED);
+    CHECK_EQ(cyg_sleep(CYG_MINUTE), CYG_ECANCELED);
     cyg_ctx_leave(&s);
     ADD(ended, 1);
 }
 
+static void sleep_out(void *arg) {
+    (void)arg;
+    CHECK_EQ(cyg_sleep(60 * CYG_MILLISECOND), 0);
+    ADD(ended, 1);
+}
+
 RT_TEST(test_sweep_among_sleepers) {
-    enum { SLEEPERS = 300, ROUNDS = 30000 / RT_LESS };
+    enum { SLEEPERS = 600, ROUNDS = 30000 / RT_LESS };
     STORE(ended, 0);
     cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
     for (int i = 0; i < SLEEPERS; i++) {
-        GO(sleep_and_end, ctx);
+        if (i % 2)
+            GO(sleep_till_cancelled, ctx);
+        else
+            GO(sleep_out, NULL);
         if (i % 10 == 0) cyg_yield();
     }
     for (int i = 0; i < ROUNDS; i++) {
-        cyg_timer *x = after(CYG_MINUTE + i % 100 * CYG_MINUTE, fire, NULL);
+        cyg_timer *x = after(i % 100 * CYG_MINUTE + CYG_SECOND, fire, NULL);
         CHECK(cyg_timer_stop(x));
         cyg_timer_release(x);
         if (i % 100 == 0) cyg_yield();
     }
-    WAIT_FOR(rt_stats().timers == SLEEPERS);
     cyg_ctx_cancel(ctx, 0);
     WAIT_FOR(LOAD(ended) == SLEEPERS);
     CHECK_EQ(rt_stats().timers, 0);
@@ -293,10 +329,28 @@ RT_TEST(test_sweep_among_sleepers) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------ */
 
+/* The pieces of memory that timers have come from. */
+static struct {
+    uint32_t lock;
+    int n;
+    uintptr_t at[4];
+} chunks;
+
+static void note_chunk(const cyg_timer *t) {
+    uintptr_t at = (uintptr_t)t & ~(uintptr_t)(POOL_CHUNK - 1);
+    cyg_spin_lock(&chunks.lock);
+    int i = 0;
+    while (i < chunks.n && chunks.at[i] != at) i++;
+    CHECK(i < 4);
+    if (i == chunks.n) chunks.at[chunks.n++] = at;
+    cyg_spin_unlock(&chunks.lock);
+}
+
 static void churn(void *arg) {
     uint32_t *most = arg;
     for (int i = 0; i < 300000 / RT_LESS; i++) {
         cyg_timer *x = after(CYG_HOUR, fire, NULL);
+        note_chunk(x);
         CHECK(cyg_timer_stop(x));
         cyg_timer_release(x);
         if (i % 256 == 0) {
@@ -315,10 +369,12 @@ RT_TEST(test_dead_timers_are_bounded) {
     static uint32_t most;
     STORE(most, 0);
     STORE(ended, 0);
+    chunks.n = 0;
     for (int i = 0; i < LIVE; i++) live[i] = after(CYG_HOUR, fire, NULL);
     for (int i = 0; i < 4; i++) GO(churn, &most);
     WAIT_FOR(LOAD(ended) == 4);
     CHECK(LOAD(most) <= (2 * LIVE + cyg_procs() * CYGRT_SWEEP_MIN) * 9 / 8 + 64);
+    CHECK(chunks.n <= 2); /* of the many that would hold them all */
     for (int i = 0; i < LIVE; i++) {
         CHECK(cyg_timer_stop(live[i]));
         cyg_timer_release(live[i]);
@@ -399,6 +455,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_release_races_with_firing),
     cmocka_unit_test(test_random_resets_agree_with_a_model),
     cmocka_unit_test(test_moved_there_and_back_fires_once),
+    cmocka_unit_test(test_reset_to_later_never_fires_early),
+    cmocka_unit_test(test_reset_after_the_dead_entry_has_gone),
     cmocka_unit_test(test_earlier_and_earlier_without_end),
     cmocka_unit_test(test_sweep_keeps_the_live_among_the_dead),
     cmocka_unit_test(test_sweep_among_sleepers),
