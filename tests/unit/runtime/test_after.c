@@ -233,8 +233,8 @@ RT_TEST(test_earlier_and_earlier_without_end) {
     enum { OTHERS = 300000 / RT_LESS, MOVES = (1 << 18) - 1 };
     static cyg_timer *others[OTHERS];
     for (int i = 0; i < OTHERS; i++) others[i] = after(2 * CYG_HOUR, fire, NULL);
-    cyg_timer *t = after(CYG_HOUR, fire, NULL);
-    for (int i = 1; i <= MOVES; i++) CHECK(cyg_timer_reset(t, CYG_HOUR - i * CYG_MILLISECOND));
+    cyg_timer *t = after(100 * CYG_HOUR, fire, NULL);
+    for (int i = 1; i <= MOVES; i++) CHECK(cyg_timer_reset(t, 100 * CYG_HOUR - i * CYG_SECOND));
     CHECK_EQ(rt_stats().timers, OTHERS + 1);
     CHECK(cyg_timer_stop(t));
     cyg_timer_release(t);
