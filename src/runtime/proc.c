@@ -1,5 +1,4 @@
 /* proc.c: processors and threads: how many, starting one, handing a P to another, and the futexes they sleep on. */
-#include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
 #include "runtime/sched.h"
@@ -166,17 +165,52 @@ bool cygrt_room_for_m(void) {
     return room;
 }
 
-void cygrt_handoff(struct p *p) {
+static void warn_no_thread(void) {
+    static const char text[] =
+        "cygnet: warning: the system refuses another thread (ulimit -u, the cgroup's pids.max, memory): "
+        "goroutines wait until one is free\n";
+    static _Atomic bool said;
+    if (!atomic_exchange(&said, true)) (void)!write(2, text, sizeof text - 1);
+}
+
+/* Gives p to an M that has none. With `leave`, if there is no such M, p becomes an orphan. */
+static bool give_away(struct p *p, bool leave) {
     struct cygrt_sched *s = &cygrt_sched;
     cyg_spin_lock(&s->lock);
     struct m *m = s->idle_ms;
-    if (m) s->idle_ms = m->idle_next;
-    cyg_spin_unlock(&s->lock);
-    if (!m) {
-        if (!cygrt_m_start(p)) cyg_fatal("cannot start a thread to run goroutines");
-        return;
+    if (m) {
+        s->idle_ms = m->idle_next;
+    } else if (leave) {
+        p->orphan_next = s->orphans;
+        __atomic_store_n(&s->orphans, p, __ATOMIC_RELAXED);
     }
+    cyg_spin_unlock(&s->lock);
+    if (!m) return false;
     m->next_p = p;
     atomic_store_explicit(&m->parked, 0, memory_order_release);
     cygrt_futex_wake(&m->parked, 1);
+    return true;
+}
+
+/* When no thread can be had, a P with its work must not be lost: an M that comes back takes it (wait_for_p in sched.c), or sysmon,
+ * which ticks as long as a P is awake, tries again. */
+void cygrt_handoff(struct p *p) {
+    if (give_away(p, false) || cygrt_m_start(p)) return;
+    if (!give_away(p, true)) warn_no_thread();
+}
+
+struct p *cygrt_take_orphan(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    struct p *p = s->orphans;
+    if (p) __atomic_store_n(&s->orphans, p->orphan_next, __ATOMIC_RELAXED);
+    return p;
+}
+
+void cygrt_adopt(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (!__atomic_load_n(&s->orphans, __ATOMIC_RELAXED)) return;
+    cyg_spin_lock(&s->lock);
+    struct p *p = cygrt_take_orphan();
+    cyg_spin_unlock(&s->lock);
+    if (p) cygrt_handoff(p);
 }

@@ -171,6 +171,7 @@ struct p {
     cyg_time trim_due;
     uint64_t next_goid, end_goid; /* block of goroutine numbers */
     _Atomic(struct m *) m;        /* who runs it; NULL while it changes hands */
+    struct p *orphan_next;        /* guarded by sched.lock */
 
     /* timers: guarded by tlock; timer_min may be read without */
     _Alignas(CYGRT_CACHELINE) uint32_t tlock;
@@ -255,7 +256,8 @@ struct cygrt_sched {
     struct cygrt_task *ghead, *gtail;        /* global queue */
     struct m *idle_ms;
     struct m *all_ms;
-    struct g *gfree; /* default stacks */
+    struct p *orphans; /* Ps for which no thread could be had */
+    struct g *gfree;   /* default stacks */
     unsigned nms;
 
     _Alignas(CYGRT_CACHELINE) _Atomic uint32_t glen; /* length of the global queue */
@@ -408,7 +410,9 @@ void cygrt_timers_run(struct p *owner, cyg_time now);       /* fires what is due
 
 unsigned cygrt_cpu_count(void);
 struct m *cygrt_m_start(struct p *p); /* a new thread that runs p; NULL if none can be had */
-void cygrt_handoff(struct p *p);      /* lets another thread run p */
+void cygrt_handoff(struct p *p);      /* lets another thread run p; an orphan if none can be had now */
+void cygrt_adopt(void);               /* sysmon: tries again for an orphan */
+struct p *cygrt_take_orphan(void);    /* sched.lock is held */
 void *cygrt_sysmon_main(void *arg);
 void cygrt_trace_line(cyg_duration since_start); /* sysmon */
 void cygrt_m_end(struct m *m);                   /* the M's thread is about to end: its P goes on elsewhere */

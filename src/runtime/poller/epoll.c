@@ -25,18 +25,15 @@ int cygrt_poller_open(struct p *p) {
 }
 
 void cygrt_poller_close(struct p *p) {
-    if (p->epfd > 0) close(p->epfd);
-    if (p->evfd > 0) close(p->evfd);
+    if (p->epfd >= 0) close(p->epfd);
+    if (p->evfd >= 0) close(p->evfd);
 }
 
 /* Edge-triggered, so the counter is never read: every write makes an event. */
 void cygrt_poller_notify(struct p *p) {
-    uint64_t one = 1;
-    if (write(p->evfd, &one, sizeof one) < 0 && errno == EAGAIN) {
-        uint64_t all;
-        (void)!read(p->evfd, &all, sizeof all);
-        (void)!write(p->evfd, &one, sizeof one);
-    }
+    uint64_t one = 1, all;
+    while (write(p->evfd, &one, sizeof one) < 0 && (errno == EAGAIN || errno == EINTR))
+        if (errno == EAGAIN) (void)!read(p->evfd, &all, sizeof all);
 }
 
 bool cygrt_poller_ready(struct p *p) {
