@@ -56,7 +56,8 @@ typedef struct cyg_runtime_opts {
 /* Starts the runtime inside a program that has its own main: no signal handler is installed and nothing exits.
  * Blocks: never. From: any thread, one runtime per process. Owns: opts is read during the call, NULL means defaults.
  * Returns: 0, CYG_ESTATE if one runs already, CYG_ENOMEM when memory or a thread is refused, or the error of the system call that
- * failed; then nothing is left running. */
+ * failed; then nothing is left running.
+ * A child forked while a runtime ran has none, its cyg_ calls say CYG_ESTATE, and it cannot start one (CYG_ESTATE): let it exec. */
 CYG_API int cyg_runtime_start(const cyg_runtime_opts *opts);
 
 /* Ends the runtime: goroutines are not waited for, they stop where they are parked or next park; threads are joined. Memory

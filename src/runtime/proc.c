@@ -54,6 +54,16 @@ static bool read_quota(const char *path, const char *period_path, double *cpus) 
     return true;
 }
 
+/* The quota of a line like "4:cpu,cpuacct:/path" of /proc/self/cgroup. */
+static bool version1_cpus(const char *line, double *cpus) {
+    char quota[640], period[640];
+    const char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+    if (!path || strncmp(names, ":cpu", 4) != 0 || (names[4] != ':' && names[4] != ',')) return false;
+    snprintf(quota, sizeof quota, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", path + 1);
+    snprintf(period, sizeof period, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", path + 1);
+    return read_quota(quota, period, cpus);
+}
+
 /* The tightest CPU quota of this process's cgroup (version 2) and those above it, or of version 1's cpu controller. */
 static double cgroup_cpus(void) {
     char line[512], path[640];
@@ -61,6 +71,7 @@ static double cgroup_cpus(void) {
     FILE *f = fopen("/proc/self/cgroup", "re");
     while (f && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = 0;
+        if (version1_cpus(line, &cpus) && (best == 0 || cpus < best)) best = cpus;
         if (strncmp(line, "0::", 3) != 0) continue;
         for (char *dir = line + 3; *dir;) {
             snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", strcmp(dir, "/") == 0 ? "" : dir);

@@ -83,7 +83,10 @@ static int start_threads(struct cygrt_sched *s) {
     return 0;
 }
 
+static bool forked; /* this process is the child of one whose runtime ran: what it left here is of no use */
+
 static void after_fork(void) {
+    if (atomic_load(&cygrt_sched.state) != S_OFF) forked = true;
     atomic_store(&cygrt_sched.state, S_OFF); /* only the forking thread is left: there is no runtime here */
     cygrt_set_m(NULL);
 }
@@ -94,7 +97,9 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     static bool fork_handler; /* guarded by starting */
     if (atomic_exchange(&starting, 1)) return CYG_ESTATE;
     int err = CYG_ESTATE;
-    if (atomic_load(&s->state) != S_OFF) goto out;
+    if (forked)
+        err = cygrt_fail(err, "forked from a process whose runtime was running: only exec makes a new one possible");
+    if (atomic_load(&s->state) != S_OFF || forked) goto out;
     s->opts = opts ? *opts : (cyg_runtime_opts){0};
     if (!s->opts.stack_size) s->opts.stack_size = CYGRT_STACK_DEFAULT;
     if (!s->opts.max_threads) s->opts.max_threads = 512;
