@@ -247,7 +247,8 @@ struct cygrt_sched {
     unsigned nprocs;
     struct p *ps;
     cyg_runtime_opts opts;
-    bool no_guard, no_mprotect, no_pwait2, no_exclusive, no_membarrier;
+    bool no_guard, no_mprotect, no_exclusive, no_membarrier;
+    _Atomic bool no_pwait2;      /* set by whichever M learns it; relaxed: the others learn it themselves */
     uint32_t fuzz;               /* a seed: schedules are shaken (fuzz.h); 0: not */
     cyg_duration trace;          /* a line about the scheduler so often; 0: none */
     _Atomic bool report_retakes; /* a line on standard error, now and then */

@@ -69,11 +69,11 @@ void cygrt_poller_del(struct p *p, int fd) {
 }
 
 static int wait_ns(int epfd, struct epoll_event *evs, cyg_duration ns) {
-    if (ns != 0 && !cygrt_sched.no_pwait2) {
+    if (ns != 0 && !atomic_load_explicit(&cygrt_sched.no_pwait2, memory_order_relaxed)) {
         struct timespec ts = {.tv_sec = ns / CYG_SECOND, .tv_nsec = ns % CYG_SECOND};
         int n = (int)syscall(SYS_epoll_pwait2, epfd, evs, CYGRT_EVENTS, ns < 0 ? NULL : &ts, NULL, 0);
         if (n >= 0 || errno != ENOSYS) return n;
-        cygrt_sched.no_pwait2 = true; /* before Linux 5.11 */
+        atomic_store_explicit(&cygrt_sched.no_pwait2, true, memory_order_relaxed); /* before Linux 5.11 */
     }
     int ms = -1;
     if (ns >= 0) {

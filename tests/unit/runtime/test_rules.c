@@ -21,7 +21,7 @@ static void clean(void) {
     memset(&owner, 0, sizeof owner);
     memset(thieves, 0, sizeof thieves);
     cygrt_sched.ghead = cygrt_sched.gtail = NULL;
-    STORE(cygrt_sched.glen, 0);
+    atomic_store(&cygrt_sched.glen, 0);
 }
 
 static void see(const struct cygrt_task *t) { CHECK_EQ(__atomic_add_fetch(&seen[t - tasks], 1, __ATOMIC_RELAXED), 1); }
@@ -31,10 +31,10 @@ static void test_full_queue_spills_its_older_half_in_order(void **state) {
     clean();
     for (int i = 0; i < CYGRT_QUEUE; i++) cygrt_queue_put(&owner, &tasks[i]);
     CHECK_EQ(cygrt_queue_len(&owner), CYGRT_QUEUE);
-    CHECK_EQ(LOAD(cygrt_sched.glen), 0);
+    CHECK_EQ(atomic_load(&cygrt_sched.glen), 0);
     cygrt_queue_put(&owner, &tasks[CYGRT_QUEUE]);
     CHECK_EQ(cygrt_queue_len(&owner), CYGRT_QUEUE / 2);
-    CHECK_EQ(LOAD(cygrt_sched.glen), CYGRT_QUEUE / 2 + 1);
+    CHECK_EQ(atomic_load(&cygrt_sched.glen), CYGRT_QUEUE / 2 + 1);
     int i = 0;
     for (struct cygrt_task *t = cygrt_sched.ghead; t; t = t->next, i++)
         CHECK(t == &tasks[i < CYGRT_QUEUE / 2 ? i : CYGRT_QUEUE]);
@@ -155,10 +155,10 @@ static void knock(void *arg) {
 /* Two pairs that wake each other, one with a thousand times the work of the other. A pair shares one slice, so both get about the same
  * share; without a next slot the ratio would be 1,000, without an inherited slice one pair would starve. */
 static void hogs_and_lights(void) {
-    uint64_t enough = 100 * 1000 * 1000 / (RT_LESS * RT_LESS);
+    uint64_t enough = 100 * 1000 * 1000 / RT_LESS;
     STORE(done, 0);
     hog.limit[0] = 1000 * 1000 / RT_LESS;
-    hog.limit[1] = 1000 / RT_LESS;
+    hog.limit[1] = 1000;
     for (intptr_t i = 0; i < 2; i++) {
         hog.count[i] = 0;
         CHECK(hog.c[i] = cyg_chan_new(1, 0));
