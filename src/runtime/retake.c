@@ -20,7 +20,6 @@
  * run the next goroutine, so it waits for one when its goroutine parks, never inside a call that is said not to block.
  *
  * Vocabulary: a site is where the goroutines that lost Ps were started. sysmon alone adds sites; their figures are atomic. */
-#include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
@@ -184,11 +183,13 @@ bool cygrt_membarrier_register(void) {
 #endif
 }
 
-static void barrier(void) {
-    if (cygrt_sched.no_membarrier)
+/* False: there was none (the kernel may want memory for it), so nobody may be taken this time. */
+static bool barrier(void) {
+    if (cygrt_sched.no_membarrier) {
         atomic_thread_fence(memory_order_seq_cst);
-    else if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
-        cyg_fatal("membarrier was refused after it had been granted: error %d", errno);
+        return true;
+    }
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
 /* Whether p's M has been in one stretch of user code for long. Notes what it sees for the next round. */
@@ -230,11 +231,11 @@ static bool mark(struct p *p, cyg_time now, unsigned hogs_planned, struct suspec
 }
 
 /* Pass 2: takes, or lets go. */
-static void settle(const struct suspect *x, cyg_time now) {
+static void settle(const struct suspect *x, bool may_take, cyg_time now) {
     struct cygrt_sched *s = &cygrt_sched;
     struct p *p = x->p;
     struct m *m = p->watch.m;
-    bool same = atomic_load(&p->m) == m && atomic_load(&m->p) == p &&
+    bool same = may_take && atomic_load(&p->m) == m && atomic_load(&m->p) == p &&
                 atomic_load_explicit(&m->seq, memory_order_acquire) == p->watch.seq;
     uint32_t retaking = BIND_RETAKING;
     if (!same) {
@@ -281,8 +282,8 @@ void cygrt_retake_round(cyg_time now) {
         n++;
     }
     if (n == 0) return;
-    barrier();
-    for (unsigned i = 0; i < n; i++) settle(&list[i], now);
+    bool may_take = barrier();
+    for (unsigned i = 0; i < n; i++) settle(&list[i], may_take, now);
 }
 
 void cygrt_retake_forget(void) {

@@ -422,13 +422,18 @@ static bool wait_for_p(struct m *m) {
     struct cygrt_sched *s = &cygrt_sched;
     cyg_spin_lock(&s->lock);
     bool running = atomic_load(&s->state) == S_RUNNING;
-    if (running) {
+    struct p *orphan = running ? cygrt_take_orphan() : NULL;
+    if (running && !orphan) {
         atomic_store(&m->parked, 1);
         m->idle_next = s->idle_ms;
         s->idle_ms = m;
     }
     cyg_spin_unlock(&s->lock);
     if (!running) return false;
+    if (orphan) {
+        atomic_store(&m->p, orphan);
+        return true;
+    }
     while (atomic_load_explicit(&m->parked, memory_order_acquire)) cygrt_futex_wait(&m->parked, 1, -1);
     m->p = m->next_p;
     m->next_p = NULL;

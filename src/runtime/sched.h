@@ -172,6 +172,7 @@ struct p {
     cyg_time trim_due;
     uint64_t next_goid, end_goid; /* block of goroutine numbers */
     _Atomic(struct m *) m;        /* who runs it; NULL while it changes hands */
+    struct p *orphan_next;        /* guarded by sched.lock */
 
     /* timers: guarded by tlock; timer_min may be read without */
     _Alignas(CYGRT_CACHELINE) uint32_t tlock;
@@ -247,7 +248,8 @@ struct cygrt_sched {
     unsigned nprocs;
     struct p *ps;
     cyg_runtime_opts opts;
-    bool no_guard, no_mprotect, no_pwait2, no_exclusive, no_membarrier;
+    bool no_guard, no_mprotect, no_exclusive, no_membarrier;
+    _Atomic bool no_pwait2;      /* set by whichever M learns it; relaxed: the others learn it themselves */
     uint32_t fuzz;               /* a seed: schedules are shaken (fuzz.h); 0: not */
     cyg_duration trace;          /* a line about the scheduler so often; 0: none */
     _Atomic bool report_retakes; /* a line on standard error, now and then */
@@ -256,7 +258,8 @@ struct cygrt_sched {
     struct cygrt_task *ghead, *gtail;        /* global queue */
     struct m *idle_ms;
     struct m *all_ms;
-    struct g *gfree; /* default stacks */
+    struct p *orphans; /* Ps for which no thread could be had */
+    struct g *gfree;   /* default stacks */
     unsigned nms;
 
     _Alignas(CYGRT_CACHELINE) _Atomic uint32_t glen; /* length of the global queue */
@@ -409,7 +412,9 @@ void cygrt_timers_run(struct p *owner, cyg_time now);       /* fires what is due
 
 unsigned cygrt_cpu_count(void);
 struct m *cygrt_m_start(struct p *p); /* a new thread that runs p; NULL if none can be had */
-void cygrt_handoff(struct p *p);      /* lets another thread run p */
+void cygrt_handoff(struct p *p);      /* lets another thread run p; an orphan if none can be had now */
+void cygrt_adopt(void);               /* sysmon: tries again for an orphan */
+struct p *cygrt_take_orphan(void);    /* sched.lock is held */
 void *cygrt_sysmon_main(void *arg);
 void cygrt_trace_line(cyg_duration since_start); /* sysmon */
 void cygrt_m_end(struct m *m);                   /* the M's thread is about to end: its P goes on elsewhere */
