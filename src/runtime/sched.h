@@ -31,6 +31,7 @@
 #define CYGRT_STACK_MAX (64u << 20)
 #define CYGRT_DELAYS 24
 #define CYGRT_SAMPLE_EVERY 64 /* enqueueings between two whose wait is measured */
+#define CYGRT_SWEEP_MIN 1024  /* insertions into a timer heap between looks for dead entries, at least */
 #define CYGRT_EVENTS 128      /* events taken by one epoll_wait */
 
 struct g;
@@ -60,7 +61,7 @@ struct cygrt_record {
 
 /* ---- timers ----------------------------------------------------------------------------------------------------- */
 
-/* Lives in the heap of one P while armed. fire runs under that heap's lock: it wakes or enqueues, nothing more; what it
+/* A tracked timer (timer_heap.h). Lives in the heap of one P while armed. fire runs under that heap's lock: it wakes or enqueues, nothing more; what it
  * returns is when to fire again (0: never). */
 struct cygrt_timer {
     cyg_time when;            /* guarded by the heap's lock */
@@ -139,7 +140,7 @@ enum { AFTER_PARK = 0, AFTER_EXIT, AFTER_YIELD, AFTER_GLOBAL };
 
 struct cygrt_heap_entry {
     cyg_time when;
-    struct cygrt_timer *t;
+    uintptr_t ref; /* a struct cygrt_timer or a cyg_timer: timer_heap.h */
 };
 
 /* What sysmon has seen of the M that runs a P: the same user code since when, and what CPU time its thread had then. */
@@ -174,11 +175,17 @@ struct p {
     _Atomic(struct m *) m;        /* who runs it; NULL while it changes hands */
     struct p *orphan_next;        /* guarded by sched.lock */
 
-    /* timers: guarded by tlock; timer_min may be read without */
+    /* timers: guarded by tlock; timer_min, ntimers, pending and ntfree may be read without */
     _Alignas(CYGRT_CACHELINE) uint32_t tlock;
-    uint32_t ntimers, cap_timers;
-    _Atomic int64_t timer_min; /* INT64_MAX: none */
+    uint32_t ntimers, cap_timers; /* entries of the heap */
+    _Atomic int64_t timer_min;    /* INT64_MAX: none */
     struct cygrt_heap_entry *timers;
+    int64_t pending;         /* timers armed here less those that have fired; n_stopped is yet to be taken off */
+    struct cyg_timer *tfree; /* after_pool.h: free ones, and a run of fresh ones */
+    struct cyg_timer *tfresh, *tfresh_end;
+    uint32_t ntfree;
+    uint32_t sweep_wait; /* insertions until the next look at how many entries are dead */
+    bool sweep_useless;  /* the last look found many, but not here */
 
     /* poller */
     _Alignas(CYGRT_CACHELINE) uint32_t poll_lock; /* who polls epfd */
@@ -198,6 +205,7 @@ struct p {
     cyg_time sampled_at;
     uint32_t sample_left;
     _Atomic uint64_t n_left, n_taken; /* start records left with a poller, and started or taken back */
+    _Atomic uint64_t n_stopped;       /* lazy timers stopped here, in whosever heap */
 };
 enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
 
@@ -268,7 +276,7 @@ struct cygrt_sched {
     _Atomic uint64_t idle_mask[CYGRT_MAX_PROCS / 64];
     _Atomic uint64_t goid_block;
     _Atomic uint64_t n_wake, n_blocking, n_blocking_limit;
-    _Atomic uint64_t n_started, n_ended, n_left, n_taken; /* by threads without a P */
+    _Atomic uint64_t n_started, n_ended, n_left, n_taken, n_stopped; /* by threads without a P */
     _Atomic uint64_t n_retake, n_retake_hog, n_retake_left, n_retake_limit;
     _Atomic uint32_t nlost, nhogs; /* Ms that run user code without a P, and those of them that compute */
     _Atomic uint32_t sysmon_deep;  /* futex: 1 while it sleeps without a tick */
@@ -402,11 +410,13 @@ unsigned cygrt_size_class(size_t bytes); /* log2 of the slot */
 extern struct m *cygrt_switch(void **save_sp, void *to_sp, struct m *m);
 extern void cygrt_entry(void);
 
-/* ---- timers (timer.c) ---------------------------------------------------------------------------------------------- */
+/* ---- timers (timer.c, after.c) ------------------------------------------------------------------------------------- */
 
 void cygrt_timer_arm(struct cygrt_timer *t, cyg_time when); /* arms or moves it, from any thread */
 bool cygrt_timer_stop(struct cygrt_timer *t);               /* after it returns, fire is not running; true: was armed */
 void cygrt_timers_run(struct p *owner, cyg_time now);       /* fires what is due in owner's heap, on the caller's P */
+uint64_t cygrt_timers_pending(void);
+void cygrt_after_close(void); /* the Ps are gone: lets go of the cyg_timers that nobody holds */
 
 /* ---- processors, threads, sysmon, blocking (proc.c, sysmon.c, blocking.c) --------------------------------------------- */
 

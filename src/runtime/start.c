@@ -51,6 +51,7 @@ static int open_ps(struct cygrt_sched *s) {
         if (!p->rnd) p->rnd = 1;
         atomic_store(&p->now, cyg_now());
         atomic_store(&p->timer_min, INT64_MAX);
+        p->sweep_wait = CYGRT_SWEEP_MIN;
         int err = cygrt_poller_open(p);
         if (err < 0) return cygrt_fail(err, "epoll: %s", cyg_strerror(err));
     }
@@ -64,6 +65,7 @@ static void close_ps(struct cygrt_sched *s) {
     }
     free(s->ps);
     s->ps = NULL;
+    cygrt_after_close();
 }
 
 static int stop(cyg_duration patience);
@@ -177,6 +179,7 @@ static int stop(cyg_duration patience) {
     atomic_store(&s->n_left, 0);
     atomic_store(&s->n_started, 0);
     atomic_store(&s->n_ended, 0);
+    atomic_store(&s->n_stopped, 0);
     atomic_store(&s->n_wake, 0);
     atomic_store(&s->n_blocking, 0);
     atomic_store(&s->n_blocking_limit, 0);

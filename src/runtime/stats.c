@@ -6,14 +6,13 @@ void cyg_stats(cyg_runtime_stats *out) {
     struct cygrt_sched *s = &cygrt_sched;
     *out = (cyg_runtime_stats){0};
     if (atomic_load(&s->state) == S_OFF) return;
-    uint64_t ended = atomic_load_explicit(&s->n_ended, memory_order_acquire), timers = 0;
+    uint64_t ended = atomic_load_explicit(&s->n_ended, memory_order_acquire);
     uint64_t left = atomic_load_explicit(&s->n_left, memory_order_relaxed);
     uint64_t taken = atomic_load_explicit(&s->n_taken, memory_order_relaxed);
     uint64_t started = atomic_load_explicit(&s->n_started, memory_order_relaxed);
     for (unsigned i = 0; i < s->nprocs; i++) { /* ends before starts: the difference is never negative */
         ended += atomic_load_explicit(&s->ps[i].n_ended, memory_order_acquire);
         taken += atomic_load_explicit(&s->ps[i].n_taken, memory_order_acquire);
-        timers += __atomic_load_n(&s->ps[i].ntimers, __ATOMIC_RELAXED);
     }
     for (unsigned i = 0; i < s->nprocs; i++) {
         struct p *p = &s->ps[i];
@@ -31,7 +30,7 @@ void cyg_stats(cyg_runtime_stats *out) {
     out->goroutines_total = started;
     out->goroutines = started > ended ? started - ended : 0;
     out->start_records = left > taken ? left - taken : 0;
-    out->timers = timers;
+    out->timers = cygrt_timers_pending();
     out->wakes_total = atomic_load_explicit(&s->n_wake, memory_order_relaxed);
     out->blocking_total = atomic_load_explicit(&s->n_blocking, memory_order_relaxed);
     out->blocking_limit_total = atomic_load_explicit(&s->n_blocking_limit, memory_order_relaxed);

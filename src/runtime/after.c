@@ -1,0 +1,304 @@
+/* after.c: cyg_after_func and what it returns: lazy timers. Stopping one is an exchange of its word of state; what stands in a heap
+ * (timer_heap.h) stays there, dead, until its time or the next sweep. Programs arm a timeout for almost everything and stop almost
+ * all of them, so stopping must not cost what taking out of a heap of a million costs.
+ *
+ * The state, one atomic word:
+ *   ARMED    it will fire
+ *   QUEUED   it has fired and its record stands in a run queue, until timer_goroutine runs
+ *   AGAIN    reset while QUEUED: timer_goroutine arms it
+ *   HELD     the caller's reference
+ *   CURRENT  the heap has an entry at body->entry_when that counts; other entries of it are dead
+ *   P        whose heap has its entries; settled while there are entries or it is QUEUED
+ *   ENTRIES  how many there are
+ * It is freed by whoever makes HELD, QUEUED and ENTRIES all none.
+ *
+ * Who changes what: the lock of P's heap guards the body (but for the record while QUEUED) and the state, with two exceptions:
+ * without any lock stop takes ARMED and AGAIN away, and release HELD. So under the lock a timer may die at any time but not come to
+ * life, and each change is a compare-and-swap: the one that takes ARMED, stop's or firing's, has won.
+ *
+ * Reset to a later time only stores the time: the entry comes to the top early and moves. Reset to an earlier one adds an entry.
+ */
+#include "base/fatal.h"
+#include "base/spin.h"
+#include "runtime/after_pool.h"
+#include "runtime/timer_heap.h"
+
+#include <stdlib.h>
+
+#define ARMED (1u << 1)
+#define QUEUED (1u << 2)
+#define AGAIN (1u << 3)
+#define HELD (1u << 4)
+#define CURRENT (1u << 5)
+#define P_SHIFT 6
+#define P_MASK (0xffu << P_SHIFT)
+#define ENTRY (1u << 14)
+#define ENTRIES (~0u << 14)
+_Static_assert(CYGRT_MAX_PROCS <= 256, "a P's number does not fit");
+
+#define SWEEP_AHEAD 16
+#define SWEEP_FEW 64
+
+static uint32_t p_bits(const struct p *p) { return p->id << P_SHIFT; }
+static struct p *p_of(uint32_t s) { return &cygrt_sched.ps[(s & P_MASK) >> P_SHIFT]; }
+
+/* Acquire and release: who frees a timer comes after whoever has dropped the last but one of HELD, QUEUED and ENTRIES. */
+static uint32_t get(struct cyg_timer *t) { return atomic_load_explicit(&t->state, memory_order_acquire); }
+static bool change(struct cyg_timer *t, uint32_t *from, uint32_t to) {
+    return atomic_compare_exchange_weak_explicit(&t->state, from, to, memory_order_acq_rel, memory_order_acquire);
+}
+
+static void need_live(uint32_t s) {
+    if (__builtin_expect((s & POOL_FREE) != 0, 0))
+        cyg_fatal("a timer was used after it was released and had fired or been stopped");
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------------------------- */
+
+static void count_stopped(void) {
+    struct cygrt_visit v = cygrt_visit_begin();
+    if (v.p)
+        atomic_store_explicit(&v.p->n_stopped, atomic_load_explicit(&v.p->n_stopped, memory_order_relaxed) + 1,
+                              memory_order_release);
+    else
+        atomic_fetch_add_explicit(&cygrt_sched.n_stopped, 1, memory_order_release);
+    cygrt_visit_end(v);
+}
+
+/* Stops before arms: the difference is never negative. */
+uint64_t cygrt_timers_pending(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    int64_t n = -(int64_t)atomic_load_explicit(&s->n_stopped, memory_order_acquire);
+    for (unsigned i = 0; i < s->nprocs; i++)
+        n -= (int64_t)atomic_load_explicit(&s->ps[i].n_stopped, memory_order_acquire);
+    for (unsigned i = 0; i < s->nprocs; i++) n += __atomic_load_n(&s->ps[i].pending, __ATOMIC_RELAXED);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+/* Of all Ps: who stops a timer counts it on the P where it is, not where the entry is, which might be in use there. */
+static bool mostly_dead(void) {
+    uint64_t entries = 0;
+    for (unsigned i = 0; i < cygrt_sched.nprocs; i++)
+        entries += __atomic_load_n(&cygrt_sched.ps[i].ntimers, __ATOMIC_RELAXED);
+    return entries > 2 * cygrt_timers_pending() + SWEEP_FEW;
+}
+
+/* ---- entries ----------------------------------------------------------------------------------------------------------- */
+
+static bool is_current(uint32_t s, const struct after_body *b, cyg_time when) {
+    return (s & CURRENT) && ((s & ENTRIES) == ENTRY || b->entry_when == when);
+}
+
+/* One of t's entries, at `when`, has been taken out of p's heap without having fired. */
+static void forget_entry(struct p *p, struct cyg_timer *t, cyg_time when) {
+    uint32_t s = get(t), to;
+    do {
+        to = s - ENTRY;
+        if (is_current(s, after_body(t), when)) to &= ~CURRENT;
+        if (!(to & (ENTRIES | HELD | QUEUED))) { /* nobody else knows it any more */
+            after_free(p, t);
+            return;
+        }
+    } while (!change(t, &s, to));
+}
+
+/* Takes the dead entries out in one pass, then makes a heap of what is left. Returns whether it was worth it. */
+static bool sweep(struct p *p) {
+    struct cygrt_heap_entry *e = p->timers;
+    uint32_t n = p->ntimers, kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + SWEEP_AHEAD < n) __builtin_prefetch((void *)(e[i + SWEEP_AHEAD].ref & ~HEAP_TRACKED), 1);
+        if (!heap_tracked(e[i].ref)) {
+            struct cyg_timer *t = (struct cyg_timer *)e[i].ref;
+            uint32_t s = get(t);
+            if (!(s & ARMED) || !is_current(s, after_body(t), e[i].when)) {
+                forget_entry(p, t, e[i].when);
+                continue;
+            }
+        }
+        heap_place(p, kept++, e[i]);
+    }
+    heap_set_len(p, kept);
+    for (uint32_t i = (kept + 2) / 4; i-- > 0;) heap_down(p, i); /* all that have kids, from the last */
+    return n - kept > n / 4;
+}
+
+/* Called seldom enough that looking pays (sweep_wait): a sweep of n entries comes at the earliest n/8 insertions after the last
+ * look, or n/2 if that has found little. The dead ones may stand in other Ps' heaps. */
+static void look_for_dead(struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    uint64_t seen = p->ntimers;
+    bool own = !mostly_dead() || sweep(p), useful = own;
+    for (unsigned i = 0; i < s->nprocs && !useful; i++) {
+        struct p *v = &s->ps[i];
+        if (v == p) continue;
+        if ((useful = !cyg_spin_trylock(&v->tlock))) break; /* try: its owner may be doing the same to us */
+        seen += v->ntimers;
+        useful = sweep(v);
+        (void)heap_set_min(v);
+        cyg_spin_unlock(&v->tlock);
+    }
+    uint32_t wait = own ? p->ntimers / 8 : (uint32_t)(seen / 2);
+    p->sweep_wait = wait > CYGRT_SWEEP_MIN ? wait : CYGRT_SWEEP_MIN;
+    p->sweep_useless = !useful;
+}
+
+static void add_entry(struct p *p, struct cyg_timer *t, cyg_time when) {
+    heap_push(p, (struct cygrt_heap_entry){when, (uintptr_t)t});
+    if (__builtin_expect(--p->sweep_wait == 0, 0)) look_for_dead(p);
+}
+
+/* ---- firing ------------------------------------------------------------------------------------------------------------ */
+
+static void timer_goroutine(void *arg, int why);
+
+void after_due(struct p *p, cyg_time now) {
+    struct cygrt_heap_entry e = p->timers[0];
+    struct cyg_timer *t = (struct cyg_timer *)e.ref;
+    struct after_body *b = after_body(t);
+    uint32_t s = get(t);
+    do {
+        if (!(s & ARMED) || !is_current(s, b, e.when)) {
+            heap_remove(p, 0);
+            forget_entry(p, t, e.when);
+            /* An idle P is not to wake for each of many dead ones. */
+            if (!p->sweep_useless && mostly_dead()) look_for_dead(p);
+            return;
+        }
+        if (b->when > now) { /* was reset to later */
+            p->timers[0].when = b->entry_when = b->when;
+            heap_down(p, 0);
+            return;
+        }
+    } while (!change(t, &s, ((s & ~(ARMED | CURRENT)) | QUEUED) - ENTRY));
+    heap_remove(p, 0);
+    heap_pending(p, -1);
+    b->rec = (struct cygrt_record){.task = {.kind = CYGRT_TASK_RECORD}, .fn = timer_goroutine, .arg = t};
+    cygrt_enqueue(&b->rec.task, false);
+}
+
+static void timer_goroutine(void *arg, int why) {
+    (void)why;
+    struct cyg_timer *t = arg;
+    struct after_body *b = after_body(t);
+    void (*fn)(void *) = b->fn;
+    void *fn_arg = b->arg;
+    uint32_t s = get(t), to;
+    struct p *p = p_of(s);
+    cyg_time when = 0;
+    bool first = false;
+    cyg_spin_lock(&p->tlock);
+    do {
+        to = s & ~(QUEUED | AGAIN);
+        if (s & AGAIN) to = (to | ARMED | CURRENT) + ENTRY;
+    } while ((to & (HELD | ENTRIES)) && !change(t, &s, to));
+    if (s & AGAIN) { /* it has been reset meanwhile */
+        when = b->entry_when = b->when;
+        heap_pending(p, 1);
+        add_entry(p, t, when);
+        first = heap_set_min(p);
+    } else if (!(to & (HELD | ENTRIES))) {
+        after_free(p, t);
+    }
+    cyg_spin_unlock(&p->tlock);
+    if (first) heap_tell_sleeper(p, when);
+    fn(fn_arg);
+}
+
+/* ---- the public side ------------------------------------------------------------------------------------------------- */
+
+static cyg_time from_now(cyg_duration d) {
+    cyg_time t = cygrt_from_now(d);
+    return t > 0 ? t : 1;
+}
+
+int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **out) {
+    if (atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) != S_RUNNING) return CYG_ESTATE;
+    cyg_time when = from_now(d);
+    struct p *p = heap_near();
+    cyg_spin_lock(&p->tlock);
+    struct cyg_timer *t = after_alloc(p);
+    if (!t) {
+        cyg_spin_unlock(&p->tlock);
+        return CYG_ENOMEM;
+    }
+    struct after_body *b = after_body(t);
+    b->fn = fn;
+    b->arg = arg;
+    b->when = b->entry_when = when;
+    atomic_store_explicit(&t->state, ARMED | HELD | CURRENT | p_bits(p) | ENTRY, memory_order_release);
+    *out = t; /* before it can fire: fn may want to reset it */
+    heap_pending(p, 1);
+    add_entry(p, t, when);
+    bool first = heap_set_min(p);
+    cyg_spin_unlock(&p->tlock);
+    if (first) heap_tell_sleeper(p, when);
+    return 0;
+}
+
+bool cyg_timer_stop(cyg_timer *t) {
+    uint32_t s = get(t);
+    do {
+        need_live(s);
+        if (!(s & (ARMED | AGAIN))) return false;
+    } while (!change(t, &s, s & ~(ARMED | AGAIN)));
+    if (s & ARMED) count_stopped();
+    return true;
+}
+
+/* Under p's lock. False: its entries stand in another heap; else *was is the state before. */
+static bool reset_locked(struct p *p, struct cyg_timer *t, cyg_time when, uint32_t *was) {
+    struct after_body *b = after_body(t);
+    uint32_t s = get(t), to;
+    bool moved = false;
+    do {
+        need_live(s);
+        if ((s & (ENTRIES | QUEUED)) && (s & P_MASK) != p_bits(p)) return false;
+        if ((s & ENTRIES) == ENTRIES) { /* as many dead ones as can be counted */
+            (void)sweep(p);
+            s = get(t);
+        }
+        moved = (s & QUEUED) || ((s & CURRENT) && b->entry_when <= when);
+        if (moved)
+            to = s | (s & QUEUED ? AGAIN : ARMED);
+        else
+            to = ((s & ~P_MASK) | p_bits(p) | ARMED | CURRENT) + ENTRY;
+    } while (!change(t, &s, to));
+    b->when = when;
+    if (!(s & (QUEUED | ARMED))) heap_pending(p, 1);
+    if (!moved) {
+        b->entry_when = when;
+        add_entry(p, t, when);
+    }
+    *was = s;
+    return true;
+}
+
+bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
+    if (atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) == S_OFF) return false;
+    cyg_time when = from_now(d);
+    for (;;) {
+        uint32_t s = get(t);
+        struct p *p = s & (ENTRIES | QUEUED) ? p_of(s) : heap_near();
+        cyg_spin_lock(&p->tlock);
+        bool done = reset_locked(p, t, when, &s), first = heap_set_min(p);
+        cyg_spin_unlock(&p->tlock);
+        if (first) heap_tell_sleeper(p, when);
+        if (done) return s & (ARMED | AGAIN);
+    }
+}
+
+void cyg_timer_release(cyg_timer *t) {
+    if (!t) return;
+    uint32_t s = get(t), to;
+    do {
+        need_live(s);
+        to = s & ~HELD;
+        if (!(to & (ENTRIES | QUEUED))) {
+            after_free_unlocked(t);
+            return;
+        }
+    } while (!change(t, &s, to));
+}
+
+void cygrt_after_close(void) { after_drop_all(HELD); }
