@@ -100,7 +100,7 @@ static void take(struct client *c) {
 }
 
 int main(int argc, char **argv) {
-    double rate = 4000, seconds = 3, warm_up = 0.3;
+    double rate = 4000, seconds = 3, warm_up = 1.5;
     bool busy = false;
     for (int o; (o = getopt(argc, argv, "bc:r:d:w:")) != -1;) {
         if (o == 'b')
