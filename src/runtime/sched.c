@@ -61,7 +61,7 @@ void cygrt_maybe_wake(struct p *p) {
 }
 
 static void enqueue_global(struct cygrt_task *t) {
-    cygrt_global_put(t, t, 1);
+    cygrt_global_put(&t, 1);
     atomic_thread_fence(memory_order_seq_cst);
     cygrt_wake_one();
 }
@@ -203,7 +203,7 @@ static inline struct g *become(struct m *m, struct cygrt_task *t) {
         int err;
         g = cygrt_g_get(m->p, 0, &err);
         if (!g) { /* no memory for a stack now: the record waits its turn in the global queue */
-            cygrt_global_put(t, t, 1);
+            cygrt_global_put(&t, 1);
             return NULL;
         }
         cygrt_g_from_record(m->p, g, (struct cygrt_record *)t);

@@ -170,8 +170,7 @@ static int stop(cyg_duration patience) {
     cygrt_profile_stop();
     s->orphans = NULL;
     close_ps(s);
-    s->ghead = s->gtail = NULL;
-    atomic_store(&s->glen, 0);
+    cygrt_global_drop();
     atomic_store(&s->nidle, 0);
     atomic_store(&s->nspinning, 0);
     for (unsigned i = 0; i < CYGRT_MAX_PROCS / 64; i++) atomic_store(&s->idle_mask[i], 0);
