@@ -20,8 +20,10 @@ static void clean(void) {
     memset(seen, 0, sizeof seen);
     memset(&owner, 0, sizeof owner);
     memset(thieves, 0, sizeof thieves);
-    cygrt_sched.ghead = cygrt_sched.gtail = NULL;
-    atomic_store(&cygrt_sched.glen, 0);
+    cygrt_sched.nprocs = 1;
+    while (cygrt_global_get(&thieves[0])) {
+        while (cygrt_queue_get(&thieves[0])) continue;
+    }
 }
 
 static void see(const struct cygrt_task *t) { CHECK_EQ(__atomic_add_fetch(&seen[t - tasks], 1, __ATOMIC_RELAXED), 1); }
@@ -36,8 +38,8 @@ static void test_full_queue_spills_its_older_half_in_order(void **state) {
     CHECK_EQ(cygrt_queue_len(&owner), CYGRT_QUEUE / 2);
     CHECK_EQ(atomic_load(&cygrt_sched.glen), CYGRT_QUEUE / 2 + 1);
     int i = 0;
-    for (struct cygrt_task *t = cygrt_sched.ghead; t; t = t->next, i++)
-        CHECK(t == &tasks[i < CYGRT_QUEUE / 2 ? i : CYGRT_QUEUE]);
+    for (struct cygrt_task *t; (t = cygrt_global_get(&thieves[0]));)
+        for (; t; t = cygrt_queue_get(&thieves[0]), i++) CHECK(t == &tasks[i < CYGRT_QUEUE / 2 ? i : CYGRT_QUEUE]);
     CHECK_EQ(i, CYGRT_QUEUE / 2 + 1);
     for (i = CYGRT_QUEUE / 2; i < CYGRT_QUEUE; i++) CHECK(cygrt_queue_get(&owner) == &tasks[i]);
     CHECK(!cygrt_queue_get(&owner));
