@@ -91,7 +91,8 @@ static void test_queue_against_thieves_loses_and_doubles_nothing(void **state) {
         for (struct cygrt_task *own; (own = cygrt_queue_get(&owner)) || (own = cygrt_queue_get_next(&owner));) see(own);
         STORE(stop, 1);
         for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
-        for (struct cygrt_task *g = cygrt_sched.ghead; g; g = g->next) see(g); /* what spilled */
+        for (struct cygrt_task *g; (g = cygrt_global_get(&thieves[0]));) /* what spilled */
+            for (; g; g = cygrt_queue_get(&thieves[0])) see(g);
         for (int i = 0; i < TASKS; i++) CHECK_EQ(seen[i], 1);
     }
     clean();
