@@ -381,8 +381,8 @@ static void sleep_in_poller(struct m *m, struct p *p) {
     CYGRT_COUNT(p->n_park);
     cygrt_poll(p, p, until);
     if (alone) {
-        atomic_store_explicit(&p->sleep, P_AWAKE, memory_order_relaxed);
         atomic_store_explicit(&s->idle_mask[0], 0, memory_order_relaxed);
+        atomic_store(&p->sleep, P_AWAKE); /* before the look at sysmon_deep; sysmon stores that, then looks at this */
     } else {
         int was = atomic_exchange(&p->sleep, P_AWAKE);
         set_idle(p, false);
