@@ -117,7 +117,8 @@ def _client(options, port, cpus):
 def _named(text, hostages, ps):
     """{kind: how many the dump's section on retakes names}. Each hostage must stand in the dump, and each but one a P, which may
     have stayed as nothing waited for it, must have lost its P."""
-    alive = {kind: len(re.findall(rf'^goroutine \d+ "{kind}"', text, re.M)) for kind in hostages}
+    alive = {kind: len(re.findall(rf'^goroutine \d+ "{kind}"', text, re.M)) +
+             sum(map(int, re.findall(rf'^(\d+) goroutines "{kind}"', text, re.M))) for kind in hostages}
     lost = {kind: int(n) for n, kind in re.findall(r'^    (\d+) times, .*: "(\w+)", started at ', text, re.M)}
     for kind, count in hostages.items():
         if alive[kind] != count:
