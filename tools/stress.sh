@@ -34,6 +34,9 @@ for build in "${builds[@]}"; do
 done
 rm -f /tmp/cygnet-stress.$$
 
+echo "${builds[0]} STRESS_GOROUTINES=1000000 (5 GiB)"
+STRESS_GOROUTINES=1000000 meson test -C "${builds[0]}" --no-rebuild --timeout-multiplier 5 --print-errorlogs million || exit 1
+
 arguments=()
 for suite in "${suites[@]}"; do arguments+=(--suite "$suite"); done
 ran=0 bad=0
