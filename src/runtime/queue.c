@@ -157,7 +157,7 @@ static void fetch(struct cygrt_task *const *tasks, unsigned n) {
         for (unsigned k = 0; k < CYGRT_G_HOT; k += CYGRT_CACHELINE) __builtin_prefetch(g + k, 1);
     }
     for (unsigned i = 0; i < n; i++) {
-        if (tasks[i]->kind == CYGRT_TASK_RECORD) continue;
+        if (tasks[i]->kind != CYGRT_TASK_G && tasks[i]->kind != CYGRT_TASK_PINNED) continue;
         const char *sp = ((struct g *)tasks[i])->sp, *end = sp + FRAMES;
         if (end > (const char *)tasks[i]) end = (const char *)tasks[i];
         for (; sp < end; sp += CYGRT_CACHELINE) __builtin_prefetch(sp, 1);

@@ -74,7 +74,9 @@ static void body(void) {
     cyg_cond_broadcast(&go_on);
     cyg_mutex_unlock(&lock);
     WAIT_FOR(rt_stats().goroutines == 1);
+    cyg_mutex_lock(&lock);
     CHECK_EQ(woken, count);
+    cyg_mutex_unlock(&lock);
 }
 
 int main(void) {
