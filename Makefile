@@ -11,7 +11,7 @@ PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo pyth
 NINJA = ninja -C $(BUILD) -j$(JOBS)
 PYTESTS = $(wildcard tests/arch tests/layers tests/headers tests/install tests/probe tests/docs tests/models tests/gdb tests/integration)
 
-.PHONY: all help setup run test unit tests-built check lint format format-check bench bench-primitives install clean
+.PHONY: all help setup run test unit tests-built check stress lint format format-check bench bench-primitives install clean
 
 all: setup $(BUILD)/build.ninja ## build the library, the gateway and the examples into build/ (what is missing is installed)
 	@$(NINJA)
@@ -48,6 +48,10 @@ tests-built:
 
 check: ## what CI runs beyond the tests: both compilers, sanitizers, fuzzing, fallbacks, lint, layout
 	@.ci/run --checks-only
+
+stress: ## the runtime's tests for hours: 1 to 8 Ps, plain and sanitizers, fallbacks, 20 random schedules of each
+	@tools/setup.sh test check
+	@tools/stress.sh
 
 lint: ## lint alone
 	@tools/lint.sh

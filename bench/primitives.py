@@ -82,17 +82,8 @@ def _options():
 
 
 def _build_cygnet(build):
-    library = os.path.join(build, "src", "libcygnet.a")
-    if not os.path.exists(library):
-        raise BenchError(f"{library} is not built: build Cygnet first, or name its build directory with --build")
-    with open(os.path.join(build, "meson-info", "meson-info.json")) as f:
-        include = os.path.join(json.load(f)["directories"]["source"], "include")  # its own, should it be another tree's build
-    headers = glob.glob(os.path.join(include, "cygnet", "*.h"))
     own = glob.glob(os.path.join(tools.HERE, "primitives", "*.h"))
-    # A name of its own for each build directory: two builds can be compared without compiling anew each time.
-    name = "prim_cyg_" + "".join(c if c.isalnum() else "_" for c in os.path.relpath(build, tools.ROOT))
-    return tools.build_c([f"primitives/{f}" for f in ("cyg.c", "cyg_chan.c", "cyg_timer.c")], libraries=[library, "-lm", "-ldl"],
-                         name=name, flags=["-I" + include], inputs=[library, *headers, *own])
+    return tools.build_cygnet([f"primitives/{f}" for f in ("cyg.c", "cyg_chan.c", "cyg_timer.c")], build, "prim_cyg", own)
 
 
 def _programs(options):

@@ -1,6 +1,8 @@
 """What a benchmark is run with: finding the peers' programs (and saying which Debian package brings one that is missing),
 building the programs of bench/ into build-bench/, describing the machine."""
 
+import glob
+import json
 import os
 import re
 import shutil
@@ -13,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILT = os.path.join(ROOT, "build-bench")
 PACKAGES = {"cc": "gcc", "go": "golang-go", "nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "perf": "linux-perf",
-            "strace": "strace", "st.h": "libst-dev", "pth.h": "libpth-dev"}
+            "strace": "strace", "unshare": "util-linux", "mount": "mount", "st.h": "libst-dev", "pth.h": "libpth-dev"}
 C_FLAGS = ["-std=gnu17", "-O2", "-pthread"]
 
 
@@ -50,6 +52,19 @@ def build_c(sources, libraries=(), header=None, name=None, flags=(), inputs=()):
             raise BenchError(f"{header} is missing: apt-get install {PACKAGES[header]}")
     _run([compiler, *C_FLAGS, *flags, "-o", binary, *paths, *libraries])
     return binary
+
+
+def build_cygnet(sources, build, name, inputs=()):
+    """Compiles programs of bench/ against the library in Cygnet's build directory `build`, and returns the program's path."""
+    library = os.path.join(build, "src", "libcygnet.a")
+    if not os.path.exists(library):
+        raise BenchError(f"{library} is not built: build Cygnet first, or name its build directory with --build")
+    with open(os.path.join(build, "meson-info", "meson-info.json")) as f:
+        include = os.path.join(json.load(f)["directories"]["source"], "include")  # its own, should it be another tree's build
+    headers = glob.glob(os.path.join(include, "cygnet", "*.h"))
+    # A name of its own for each build directory: two builds can be compared without compiling anew each time.
+    name += "_" + "".join(c if c.isalnum() else "_" for c in os.path.relpath(build, ROOT))
+    return build_c(sources, libraries=[library, "-lm", "-ldl"], name=name, flags=["-I" + include], inputs=[library, *headers, *inputs])
 
 
 def build_go(source):

@@ -1,17 +1,18 @@
 /* mutex_handover.pml: the mutex: free with competition, or handed over to who has waited too long.
  *
- * Mirrors: include/cygnet/sync.h cyg_mutex_lock, cyg_mutex_unlock; src/sync/mutex.c lock_slow, must_wait, cyg_waitq_wait,
- * cyg_mutex_unlock_slow.
- * Has: three goroutines that take and free the lock; the first does so twice, the last gives up when its context ends. Parking
- * and waking are those that park_ready.pml shows to lose nothing. At any time at which the lock is held, whoever stands first in the
- * queue may have waited too long; who came before it has then waited too long, too. (Time passes while qlock is free.)
- * Left out: spinning before the queue (it only tries the lock again), store buffers (each store is ordered by qlock or is a
- * compare-and-swap).
+ * Mirrors: include/cygnet/sync.h cyg_mutex_lock, cyg_mutex_unlock; src/sync/mutex.c take, must_wait, lock_slow, cyg_mutex_unlock_slow;
+ * src/sync/waiter.c cyg_waitq_wait.
+ * Has: three goroutines that take and free the lock; two do so twice, the last gives up when its context ends. Parking
+ * and waking are those that park_ready.pml shows to lose nothing. At any time at which the lock is held and no woken waiter is on its
+ * way, whoever stands first in the queue may have waited too long. (Time passes while qlock is free.)
+ * Left out: spinning before the queue (it only tries the lock again); claimed waiters (no mutex claims); store buffers (each store
+ * is ordered by qlock or is a compare-and-swap).
  *
- * Invariant: one holder at a time; nobody waits while the lock is free (otherwise `init` never ends); once somebody starves, nobody who
- * came after it gets the lock before it; at the end the lock is free and the queue empty.
- * Found: a lock that is free when somebody begins to starve can still be taken once by a newcomer, hence the words "at which the
- * lock is held" above; that newcomer's unlock hands it over.
+ * Invariant: one holder at a time; nobody waits while the lock is free and nobody is on its way (otherwise `init` never ends); at
+ * most one woken waiter is on its way, and WOKEN stands for it; once somebody starves, nobody gets the lock before it; at the
+ * end the lock is free and the queue empty.
+ * Found: a lock that is free when somebody begins to starve can still be taken by newcomers, and so it can as long as a woken waiter
+ * is on its way, hence the words "held and no woken waiter is on its way" above; the next unlock then hands it over.
  *
  * MUTANT_1: WAITERS is not set before queueing, so the holder's unlock does not look at the queue
  * MUTANT_2: the unlock frees the lock without waking anybody
@@ -19,27 +20,59 @@
  * MUTANT_4: who gives up does not look whether it was granted meanwhile
  * MUTANT_5: an unlock clears WAITERS though others wait
  * MUTANT_6: the queue is looked at and joined under different holds of qlock
+ * MUTANT_7: an unlock wakes another waiter though one is on its way
+ * MUTANT_8: a woken waiter that goes back to the queue leaves WOKEN set
+ * MUTANT_9: a woken waiter that takes the lock leaves WOKEN set
+ * MUTANT_10: a newcomer that takes the lock clears WOKEN, which is not its own
+ * MUTANT_11: the unlock stores the state after it has let qlock go
+ * MUTANT_12: must_wait clears WOKEN in a step of its own, after it has set WAITERS
  */
 #define N 3
 #define NOBODY 7
 
-bool locked, waiters; /* the two bits of m->state */
+bool locked, waiters, woken; /* the three bits of m->state */
 bool qlock;
 chan queue = [N] of { byte };
-byte granted[N]; /* w->granted: 0, 1 woken, 2 handed over */
-byte since[N];          /* when it came, as a number */
-byte arrivals;
+byte granted[N];        /* w->granted: 0, 1 woken, 2 handed over */
 byte starving = NOBODY; /* has waited too long and does not hold the lock yet */
-#define starves(x) (starving != NOBODY && since[x] > 0 && since[x] <= since[starving])
-bool ended; /* the context of the one that may give up */
+bool ended;             /* the context of the one that may give up */
+byte on_way;            /* woken waiters that have neither taken the lock nor gone back to the queue */
 byte holders, done;
 
 inline take_it() {
-    assert(starving == NOBODY || starves(me));
-    if :: starving == me -> starving = NOBODY :: else fi;
-    since[me] = 0;
+    assert(starving == NOBODY || starving == me);
+    starving = NOBODY;
+    locked = true;
     holders++;
     assert(holders == 1)
+}
+
+/* Takes the lock, which is free. */
+inline take_free() {
+    take_it();
+    if
+    :: again ->
+       on_way--;
+#ifndef MUTANT_9
+       woken = false
+#endif
+    :: else ->
+#ifdef MUTANT_10
+       woken = false
+#endif
+    fi
+}
+
+/* What must_wait does while the lock is held. */
+inline to_queue() {
+#ifndef MUTANT_1
+    waiters = true;
+#endif
+#if !defined(MUTANT_8) && !defined(MUTANT_12)
+    if :: again -> on_way--; woken = false :: else fi
+#else
+    skip
+#endif
 }
 
 inline spin_lock() { atomic { !qlock -> qlock = true } }
@@ -47,41 +80,43 @@ inline spin_unlock() { qlock = false }
 
 proctype G(byte me; byte rounds; bool gives_up) {
     byte w, i;
-    bool again, over, gave_up, more;
+    bool again, over, more; /* again: the variable woken of lock_slow */
     do
     :: rounds == 0 -> break
     :: else ->
        rounds--;
-       atomic { /* cyg_mutex_lock: from 0, and 0 only */
-           if
-           :: !locked && !waiters -> locked = true; take_it(); goto held
-           :: else
-           fi
-       }
-       do /* lock_slow */
-       :: spin_lock();
+       do /* cyg_mutex_lock, lock_slow */
+       :: atomic { /* take */
+              if
+              :: !locked -> take_free(); goto held
+              :: else
+              fi
+          }
+          spin_lock();
 #ifdef MUTANT_6
-          atomic { if :: locked -> waiters = true; more = true :: else -> locked = true; take_it(); more = false fi }
+          atomic { if :: locked -> to_queue() :: else -> take_free(); qlock = false; goto held fi }
           spin_unlock();
-          if :: !more -> goto held :: else -> more = false fi;
           spin_lock();
 #else
           atomic { /* must_wait */
               if
-#ifdef MUTANT_1
-              :: locked -> skip
-#else
-              :: locked -> waiters = true
-#endif
-              :: else -> locked = true; take_it(); qlock = false; goto held
+              :: locked -> to_queue()
+              :: else -> take_free(); qlock = false; goto held
               fi
           }
 #endif
           atomic {
               granted[me] = 0;
               if
-              :: !again -> queue!me; arrivals++; since[me] = arrivals
+              :: !again -> queue!me
               :: again -> /* to the front */
+#ifdef MUTANT_8
+                 on_way--;
+#endif
+#ifdef MUTANT_12
+                 on_way--;
+                 woken = false;
+#endif
                  i = len(queue);
                  queue!me;
                  do
@@ -90,49 +125,53 @@ proctype G(byte me; byte rounds; bool gives_up) {
                  od;
                  w = 0
               fi;
-              again = true
+              again = false
           }
           spin_unlock();
-          /* cyg_waitq_wait */
-          if
+          if /* cyg_waitq_wait */
           :: granted[me] != 0
-          :: atomic { gives_up && ended -> over = true }
-          fi;
-          if
-          :: over ->
-             over = false;
+          :: atomic { gives_up && ended -> skip }
+             spin_lock();
+             atomic {
+                 if
 #ifdef MUTANT_4
-             if :: gave_up = true fi;
-             spin_lock();
+                 :: true ->
 #else
-             spin_lock();
-             atomic { if :: granted[me] == 0 -> gave_up = true :: else fi }
+                 :: granted[me] == 0 ->
 #endif
-             if
-             :: gave_up ->
-                atomic { if :: queue??[eval(me)] -> queue??eval(me) :: else fi; if :: starving == me -> starving = NOBODY :: else fi; since[me] = 0 }
-                spin_unlock();
-                gave_up = false;
-                goto next
-             :: else -> spin_unlock()
-             fi
-          :: else
+                    if :: queue??[eval(me)] -> queue??eval(me) :: else fi;
+                    if :: starving == me -> starving = NOBODY :: else fi;
+                    qlock = false;
+                    goto next
+#ifndef MUTANT_4
+                 :: else -> qlock = false
+#endif
+                 fi
+             }
           fi;
-          if
-          :: granted[me] == 2 -> atomic { take_it(); goto held } /* it is still locked, for us */
-          :: else
-          fi
+          atomic {
+              if
+              :: granted[me] == 2 -> take_it(); goto held /* it is still locked, for us */
+              :: else -> again = true
+              fi
+          }
        od;
 held:
-       atomic { again = false; assert(locked) }
-       atomic { /* cyg_mutex_unlock */
+       again = false;
+       atomic { /* cyg_mutex_unlock, and the first loop of cyg_mutex_unlock_slow */
+           assert(locked);
            holders--;
            if
-           :: locked && !waiters -> locked = false; goto next
-           :: else
+           :: !waiters && !woken -> locked = false; goto next
+#ifndef MUTANT_7
+           :: woken -> locked = false; goto next
+           :: waiters && !woken
+#else
+           :: waiters || woken
+#endif
            fi
        }
-       spin_lock(); /* cyg_mutex_unlock_slow */
+       spin_lock();
        atomic {
            assert(locked);
            if
@@ -142,7 +181,7 @@ held:
 #ifdef MUTANT_3
            over = false;
 #else
-           over = w != NOBODY && starves(w);
+           over = w != NOBODY && w == starving;
 #endif
 #ifdef MUTANT_5
            more = false
@@ -150,7 +189,19 @@ held:
            more = len(queue) > 0
 #endif
        }
-       atomic { locked = over; waiters = more; more = false }
+#ifdef MUTANT_11
+       spin_unlock();
+#endif
+       atomic {
+           locked = over;
+           waiters = more;
+           woken = w != NOBODY && !over;
+           more = false;
+           if
+           :: woken -> on_way++; assert(on_way == 1)
+           :: else
+           fi
+       }
 #ifndef MUTANT_2
        if
        :: w != NOBODY -> granted[w] = 1 + over
@@ -158,7 +209,9 @@ held:
        fi;
 #endif
        atomic { over = false; w = 0 }
+#ifndef MUTANT_11
        spin_unlock();
+#endif
 next:
        again = false
     od;
@@ -166,16 +219,15 @@ next:
 }
 
 proctype clock() {
-    byte w;
 end:
     do
-    :: atomic { !qlock && locked && starving == NOBODY && len(queue) > 0 -> queue?<w>; starving = w; w = 0 }
+    :: atomic { !qlock && locked && !woken && starving == NOBODY && len(queue) > 0 -> queue?<starving> }
     :: atomic { !ended -> ended = true }
     od
 }
 
 init {
-    atomic { run G(0, 2, false); run G(1, 1, false); run G(2, 1, true); run clock() }
+    atomic { run G(0, 2, false); run G(1, 2, false); run G(2, 1, true); run clock() }
     done == N;
-    assert(!locked && len(queue) == 0 && holders == 0 && starving == NOBODY)
+    assert(!locked && !woken && len(queue) == 0 && holders == 0 && on_way == 0 && starving == NOBODY)
 }

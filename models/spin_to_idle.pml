@@ -19,11 +19,15 @@
  * MUTANT_4: who polls another P's descriptors (help) and takes its bell does not ring it again
  * MUTANT_5: a P that woke does not poke sysmon out of its deep sleep
  * MUTANT_6: sysmon does not look at the Ps again after it has shown itself in deep sleep
+ * MUTANT_7: a P that woke shows itself awake by a plain store, which its look at sysmon_deep may pass
  */
 #define CPUS 3 /* two Ms, the foreign thread */
 #define DEPTH 2
 #define WORDS 8
 #include "tso.h"
+#ifndef TASKS
+#define TASKS 1
+#endif
 
 #define SLEEP(p) (p)      /* mem[]: p->sleep */
 #define IDLE(p) (2 + (p)) /* its bit in idle_mask */
@@ -39,8 +43,15 @@ byte nspinning;
 bool poll_lock[2];
 bool bell[2]; /* an event of p's eventfd that nobody has taken */
 bool deep;    /* sysmon_deep */
-bool have_hog, helped, ran_other;
+bool have_hog, helped;
+#if TASKS > 1
+bool ran_other;
+#endif
+#if TASKS > 1
 #define finished (helped && ran_other)
+#else
+#define finished helped
+#endif
 #define queued(p) (mem[TAIL(p)] > head[p])
 
 /* Rings the first sleeper that is still asleep when its turn comes. */
@@ -68,7 +79,7 @@ proctype foreign() { /* two submissions */
     byte n, i;
     bool got;
     do
-    :: n == 2 -> break
+    :: n == TASKS -> break
     :: else ->
        store(2, PUT, n + 1);
 #ifndef MUTANT_1
@@ -85,7 +96,9 @@ inline run_global() {
     :: atomic { !have_hog -> have_hog = true }
        mem[TAIL(me)] = 1; /* after others may have gone to sleep */
        helped -> skip
+#if TASKS > 1
     :: atomic { else -> ran_other = true }
+#endif
     fi
 }
 
@@ -140,6 +153,11 @@ to_sleep:
        :: atomic { !poll_lock[me] -> poll_lock[me] = true }
           atomic { (bell[me] || until_now || finished) -> bell[me] = false; poll_lock[me] = false; until_now = false }
        fi;
+#ifdef MUTANT_7
+       store(me, SLEEP(me), AWAKE);
+       store(me, IDLE(me), 0);
+       deep = false
+#else
        atomic { /* one step: each is sequentially consistent */
            drained(me);
            if
@@ -152,6 +170,7 @@ to_sleep:
            ; deep = false
 #endif
        }
+#endif
     od
 }
 

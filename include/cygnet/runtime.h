@@ -13,6 +13,10 @@
  * control words are the process's, not the goroutine's. Do not call pthread_sigmask or pthread_exit in a goroutine, and do
  * not park inside a C++ catch block.
  *
+ * Memory: what a peer or a caller can make large (goroutines, connections, timers, buffers) fails with CYG_ENOMEM and leaves all as it
+ * was. What is small and of fixed size (a context, a listener's record, the room for the timers' order) ends the program with
+ * "cygnet: fatal: out of memory" on standard error and SIGABRT. A thread that the system refuses is tried again until it comes.
+ *
  * Environment: CYGNET_MAXPROCS=N sets how many goroutines run at once (default: the CPUs this process may use, by affinity
  * and cgroup quota). CYGNET_DEBUG=word,... : noguard, nopwait2 and noexclusive force the fallbacks for older kernels,
  * nomprotect those of a process that has no memory mappings left for guard pages; nosymbols that of a machine without libdw;
@@ -51,7 +55,9 @@ typedef struct cyg_runtime_opts {
 
 /* Starts the runtime inside a program that has its own main: no signal handler is installed and nothing exits.
  * Blocks: never. From: any thread, one runtime per process. Owns: opts is read during the call, NULL means defaults.
- * Returns: 0, CYG_ESTATE if one runs already, or the error of the system call that failed. */
+ * Returns: 0, CYG_ESTATE if one runs already, CYG_ENOMEM when memory or a thread is refused, or the error of the system call that
+ * failed; then nothing is left running.
+ * A child forked while a runtime ran has none, its cyg_ calls say CYG_ESTATE, and it cannot start one (CYG_ESTATE): let it exec. */
 CYG_API int cyg_runtime_start(const cyg_runtime_opts *opts);
 
 /* Ends the runtime: goroutines are not waited for, they stop where they are parked or next park; threads are joined. Memory

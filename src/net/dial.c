@@ -51,7 +51,8 @@ static int finish(struct conn *c, cyg_time deadline) {
         if (so) return -so;
         union sockaddr_any sa;
         n = sizeof sa;
-        if (getpeername(c->fd, &sa.sa, &n) == 0) break; /* else woken for no reason: not connected yet */
+        if (getpeername(c->fd, &sa.sa, &n) == 0) break;
+        if (errno != ENOTCONN) return -errno; /* else woken for no reason: not connected yet */
     }
     cygrt_pd_set_deadline(&c->pd, CYGRT_WRITE, 0);
     return 0;

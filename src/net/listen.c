@@ -100,7 +100,13 @@ int cyg_listen(const char *network, const char *address, const cyg_listen_opts *
     l->addr = a;
     union sockaddr_any sa;
     socklen_t n = sizeof sa;
-    if (!l->is_unix && getsockname(fd, &sa.sa, &n) == 0) addr_from_sockaddr(&sa, n, &l->addr);
+    if (!l->is_unix && getsockname(fd, &sa.sa, &n) < 0) {
+        err = cygrt_fail(-errno, "listen %s: getsockname: %s", address, cyg_strerror(-errno));
+        close(fd);
+        free(l);
+        return err;
+    }
+    if (!l->is_unix) addr_from_sockaddr(&sa, n, &l->addr);
     l->pd = get_pd();
     if ((err = cygrt_pd_register(l->pd, fd, true)) < 0) {
         put_pd(l->pd);

@@ -5,6 +5,7 @@
 #include "runtime/sched.h"
 
 void cygrt_pin(struct m *m, struct g *g) {
+    if (g->pins == UINT16_MAX) cyg_fatal("cyg_lock_thread was nested %u deep", UINT16_MAX);
     if (g->pins++ > 0) return;
     g->pinned_m = m;
     g->task.kind = CYGRT_TASK_PINNED;

@@ -1,5 +1,4 @@
 /* proc.c: processors and threads: how many, starting one, handing a P to another, and the futexes they sleep on. */
-#include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
 #include "runtime/sched.h"
@@ -55,6 +54,16 @@ static bool read_quota(const char *path, const char *period_path, double *cpus) 
     return true;
 }
 
+/* The quota of a line like "4:cpu,cpuacct:/path" of /proc/self/cgroup. */
+static bool version1_cpus(const char *line, double *cpus) {
+    char quota[640], period[640];
+    const char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+    if (!path || strncmp(names, ":cpu", 4) != 0 || (names[4] != ':' && names[4] != ',')) return false;
+    snprintf(quota, sizeof quota, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", path + 1);
+    snprintf(period, sizeof period, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", path + 1);
+    return read_quota(quota, period, cpus);
+}
+
 /* The tightest CPU quota of this process's cgroup (version 2) and those above it, or of version 1's cpu controller. */
 static double cgroup_cpus(void) {
     char line[512], path[640];
@@ -62,6 +71,7 @@ static double cgroup_cpus(void) {
     FILE *f = fopen("/proc/self/cgroup", "re");
     while (f && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = 0;
+        if (version1_cpus(line, &cpus) && (best == 0 || cpus < best)) best = cpus;
         if (strncmp(line, "0::", 3) != 0) continue;
         for (char *dir = line + 3; *dir;) {
             snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", strcmp(dir, "/") == 0 ? "" : dir);
@@ -166,17 +176,52 @@ bool cygrt_room_for_m(void) {
     return room;
 }
 
-void cygrt_handoff(struct p *p) {
+static void warn_no_thread(void) {
+    static const char text[] =
+        "cygnet: warning: the system refuses another thread (ulimit -u, the cgroup's pids.max, memory): "
+        "goroutines wait until one is free\n";
+    static _Atomic bool said;
+    if (!atomic_exchange(&said, true)) (void)!write(2, text, sizeof text - 1);
+}
+
+/* Gives p to an M that has none. With `leave`, if there is no such M, p becomes an orphan. */
+static bool give_away(struct p *p, bool leave) {
     struct cygrt_sched *s = &cygrt_sched;
     cyg_spin_lock(&s->lock);
     struct m *m = s->idle_ms;
-    if (m) s->idle_ms = m->idle_next;
-    cyg_spin_unlock(&s->lock);
-    if (!m) {
-        if (!cygrt_m_start(p)) cyg_fatal("cannot start a thread to run goroutines");
-        return;
+    if (m) {
+        s->idle_ms = m->idle_next;
+    } else if (leave) {
+        p->orphan_next = s->orphans;
+        __atomic_store_n(&s->orphans, p, __ATOMIC_RELAXED);
     }
+    cyg_spin_unlock(&s->lock);
+    if (!m) return false;
     m->next_p = p;
     atomic_store_explicit(&m->parked, 0, memory_order_release);
     cygrt_futex_wake(&m->parked, 1);
+    return true;
+}
+
+/* When no thread can be had, a P with its work must not be lost: an M that comes back takes it (wait_for_p in sched.c), or sysmon,
+ * which ticks as long as a P is awake, tries again. */
+void cygrt_handoff(struct p *p) {
+    if (give_away(p, false) || cygrt_m_start(p)) return;
+    if (!give_away(p, true)) warn_no_thread();
+}
+
+struct p *cygrt_take_orphan(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    struct p *p = s->orphans;
+    if (p) __atomic_store_n(&s->orphans, p->orphan_next, __ATOMIC_RELAXED);
+    return p;
+}
+
+void cygrt_adopt(void) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (!__atomic_load_n(&s->orphans, __ATOMIC_RELAXED)) return;
+    cyg_spin_lock(&s->lock);
+    struct p *p = cygrt_take_orphan();
+    cyg_spin_unlock(&s->lock);
+    if (p) cygrt_handoff(p);
 }

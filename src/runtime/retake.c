@@ -20,7 +20,6 @@
  * run the next goroutine, so it waits for one when its goroutine parks, never inside a call that is said not to block.
  *
  * Vocabulary: a site is where the goroutines that lost Ps were started. sysmon alone adds sites; their figures are atomic. */
-#include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
@@ -33,6 +32,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -41,35 +41,18 @@
 
 #define STUCK_AFTER (10 * CYG_MILLISECOND)
 #define REPORT_EVERY (1 * CYG_SECOND)
+#define HOG_SLICE (20 * CYG_MILLISECOND)  /* the others': 3 ms or so */
+#define LOW_AFTER (200 * CYG_MILLISECOND) /* of CPU time without a P */
+#define LOOK_EVERY (50 * CYG_MILLISECOND)
+#define NICE_LOWEST 19
 #define SITES 256
 
 static struct cygrt_site sites[SITES];
 static _Atomic unsigned nsites;
 static cyg_time next_report; /* sysmon's, like the rest */
-static unsigned unreported;  /* retakes since the last report */
+static cyg_time next_look;
+static unsigned unreported; /* retakes since the last report */
 static bool said_limit;
-
-/* ---- the M's side -------------------------------------------------------------------------------------------------- */
-
-struct p *cygrt_enter_slow(struct m *m) {
-    struct cygrt_sched *s = &cygrt_sched;
-    uint32_t b = BIND_RETAKING;
-    if (atomic_compare_exchange_strong(&m->bind, &b, BIND_OWNED) || b == BIND_OWNED)
-        return atomic_load_explicit(&m->p, memory_order_relaxed);
-    cyg_time gone = cyg_now() - m->lost_since;
-    struct cygrt_site *site = m->lost_site;
-    atomic_fetch_add_explicit(&site->total_ns, (uint64_t)gone, memory_order_relaxed);
-    uint64_t longest = atomic_load_explicit(&site->longest_ns, memory_order_relaxed);
-    while ((uint64_t)gone > longest && !atomic_compare_exchange_weak_explicit(&site->longest_ns, &longest, (uint64_t)gone,
-                                                                              memory_order_relaxed, memory_order_relaxed)) {
-    }
-    atomic_fetch_sub_explicit(&site->now, 1, memory_order_relaxed);
-    if (m->lost_as_hog) atomic_fetch_sub(&s->nhogs, 1);
-    atomic_fetch_sub(&s->nlost, 1);
-    atomic_store(&m->p, NULL);
-    atomic_store(&m->bind, BIND_OWNED);
-    return NULL;
-}
 
 /* ---- what waits, and what the M does -------------------------------------------------------------------------------- */
 
@@ -102,12 +85,106 @@ static char thread_state(int tid) {
 
 enum verdict { LEAVE, BLOCKED, HOG };
 
-/* A thread that the kernel has merely descheduled looks stuck, too: taking its P would add a thread to what is overloaded. */
+/* A thread that the kernel has merely descheduled looks stuck, too: taking its P would add a thread to what is overloaded. But who
+ * has had its 10 ms of CPU is a hog however long that took: beside other programs, and hogs that went before, it took long. */
 static enum verdict judge(const struct cygrt_watch *w, cyg_time now) {
     cyg_time used = thread_cpu(w->m) - w->cpu, elapsed = now - w->since;
-    if (used >= elapsed / 4) return HOG;
+    if (used >= elapsed / 4 || used >= STUCK_AFTER) return HOG;
     char state = thread_state(w->m->tid);
     return state == 'R' ? LEAVE : BLOCKED;
+}
+
+/* ---- what the kernel should know of hogs ------------------------------------------------------------------------------------
+ *
+ * A hog competes with the Ms that have Ps for CPUs, not for Ps. Left alone, a kernel lets it use its slice up before a thread that
+ * wakes gets its turn, and counts both as equals: beside four hogs on a CPU an answer takes milliseconds. So its slice is made longer
+ * than the others' (since Linux 6.12 who wakes with a shorter one goes first; older kernels ignore it), which costs it no CPU time;
+ * and once it has computed for long, its priority is the lowest: it then gets what those with Ps leave. Coming back it gets both
+ * back. Without the right to raise a priority again, its thread ends instead when its goroutine parks; only a pinned goroutine then
+ * stays as it is. */
+
+struct sched_attr_v0 { /* sched_setattr(2); the kernel's header cannot stand beside <sched.h> */
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+static bool get_attr(int tid, struct sched_attr_v0 *a) {
+    *a = (struct sched_attr_v0){0};
+    return syscall(SYS_sched_getattr, tid, a, sizeof *a, 0) == 0 && a->policy == SCHED_OTHER;
+}
+
+static bool set_attr(int tid, struct sched_attr_v0 *a, int32_t nice, uint64_t slice) {
+    a->size = sizeof *a;
+    a->nice = nice;
+    a->runtime = slice;
+    return syscall(SYS_sched_setattr, tid, a, 0) == 0;
+}
+
+/* sysmon, of an M whose P it has just taken, or that it looks at again. The M may be coming back: it does so under hog_lock, too. */
+static void tell_kernel(struct m *m) {
+    struct sched_attr_v0 a;
+    cyg_spin_lock(&m->hog_lock);
+    if (atomic_load(&m->bind) == BIND_LOST && m->lost_as_hog && get_attr(m->tid, &a)) {
+        if (m->hog == HOG_NOT) {
+            m->own_nice = a.nice;
+            m->own_slice = a.runtime;
+            m->hog_cpu = thread_cpu(m);
+            if (set_attr(m->tid, &a, a.nice, HOG_SLICE)) m->hog = HOG_WATCHED;
+        } else if (m->hog == HOG_WATCHED && thread_cpu(m) - m->hog_cpu >= LOW_AFTER) {
+            if (set_attr(m->tid, &a, NICE_LOWEST, HOG_SLICE)) m->hog = HOG_LOW;
+        }
+    }
+    cyg_spin_unlock(&m->hog_lock);
+}
+
+/* The M, when it comes back. bind is still LOST, and only this M will change that. */
+static void untell_kernel(struct m *m) {
+    struct sched_attr_v0 a;
+    cyg_spin_lock(&m->hog_lock);
+    if (m->hog != HOG_NOT && (!get_attr(0, &a) || !set_attr(0, &a, m->own_nice, m->own_slice)) && !m->pinned_g)
+        m->doomed = true;
+    m->hog = HOG_NOT;
+    m->lost_as_hog = false;
+    cyg_spin_unlock(&m->hog_lock);
+}
+
+static void watch_hogs(cyg_time now) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (atomic_load(&s->nhogs) == 0 || now < next_look) return;
+    next_look = now + LOOK_EVERY;
+    cyg_spin_lock(&s->lock);
+    struct m *m = s->all_ms;
+    cyg_spin_unlock(&s->lock);
+    for (; m; m = m->all_next)
+        tell_kernel(m); /* Ms are not freed, nor the list changed but in front, while sysmon runs */
+}
+
+/* ---- the M's side -------------------------------------------------------------------------------------------------- */
+
+struct p *cygrt_enter_slow(struct m *m) {
+    struct cygrt_sched *s = &cygrt_sched;
+    uint32_t b = BIND_RETAKING;
+    if (atomic_compare_exchange_strong(&m->bind, &b, BIND_OWNED) || b == BIND_OWNED)
+        return atomic_load_explicit(&m->p, memory_order_relaxed);
+    cyg_time gone = cyg_now() - m->lost_since;
+    struct cygrt_site *site = m->lost_site;
+    atomic_fetch_add_explicit(&site->total_ns, (uint64_t)gone, memory_order_relaxed);
+    uint64_t longest = atomic_load_explicit(&site->longest_ns, memory_order_relaxed);
+    while ((uint64_t)gone > longest && !atomic_compare_exchange_weak_explicit(&site->longest_ns, &longest, (uint64_t)gone,
+                                                                              memory_order_relaxed, memory_order_relaxed)) {
+    }
+    atomic_fetch_sub_explicit(&site->now, 1, memory_order_relaxed);
+    if (m->lost_as_hog) {
+        atomic_fetch_sub(&s->nhogs, 1);
+        untell_kernel(m);
+    }
+    atomic_fetch_sub(&s->nlost, 1);
+    atomic_store(&m->p, NULL);
+    atomic_store(&m->bind, BIND_OWNED);
+    return NULL;
 }
 
 /* ---- sites and reports ---------------------------------------------------------------------------------------------- */
@@ -184,11 +261,13 @@ bool cygrt_membarrier_register(void) {
 #endif
 }
 
-static void barrier(void) {
-    if (cygrt_sched.no_membarrier)
+/* False: there was none (the kernel may want memory for it), so nobody may be taken this time. */
+static bool barrier(void) {
+    if (cygrt_sched.no_membarrier) {
         atomic_thread_fence(memory_order_seq_cst);
-    else if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
-        cyg_fatal("membarrier was refused after it had been granted: error %d", errno);
+        return true;
+    }
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
 /* Whether p's M has been in one stretch of user code for long. Notes what it sees for the next round. */
@@ -230,11 +309,11 @@ static bool mark(struct p *p, cyg_time now, unsigned hogs_planned, struct suspec
 }
 
 /* Pass 2: takes, or lets go. */
-static void settle(const struct suspect *x, cyg_time now) {
+static void settle(const struct suspect *x, bool may_take, cyg_time now) {
     struct cygrt_sched *s = &cygrt_sched;
     struct p *p = x->p;
     struct m *m = p->watch.m;
-    bool same = atomic_load(&p->m) == m && atomic_load(&m->p) == p &&
+    bool same = may_take && atomic_load(&p->m) == m && atomic_load(&m->p) == p &&
                 atomic_load_explicit(&m->seq, memory_order_acquire) == p->watch.seq;
     uint32_t retaking = BIND_RETAKING;
     if (!same) {
@@ -268,11 +347,13 @@ static void settle(const struct suspect *x, cyg_time now) {
     cyg_time stuck = now - m->lost_since;
     CYGRT_PROBE3(retake, p->id, id, stuck);
     cygrt_handoff(p);
+    if (x->verdict == HOG) tell_kernel(m);
     report(id, site, stuck, x->verdict, now);
 }
 
 void cygrt_retake_round(cyg_time now) {
     struct cygrt_sched *s = &cygrt_sched;
+    watch_hogs(now);
     struct suspect list[16]; /* more wait for the next round */
     unsigned n = 0, hogs = 0;
     for (unsigned i = 0; i < s->nprocs && n < sizeof list / sizeof *list; i++) {
@@ -281,8 +362,8 @@ void cygrt_retake_round(cyg_time now) {
         n++;
     }
     if (n == 0) return;
-    barrier();
-    for (unsigned i = 0; i < n; i++) settle(&list[i], now);
+    bool may_take = barrier();
+    for (unsigned i = 0; i < n; i++) settle(&list[i], may_take, now);
 }
 
 void cygrt_retake_forget(void) {
@@ -301,5 +382,6 @@ void cygrt_retake_reset(void) {
     atomic_store(&nsites, 0);
     unreported = 0;
     next_report = 0;
+    next_look = 0;
     said_limit = false;
 }

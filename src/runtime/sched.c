@@ -61,7 +61,7 @@ void cygrt_maybe_wake(struct p *p) {
 }
 
 static void enqueue_global(struct cygrt_task *t) {
-    cygrt_global_put(t, t, 1);
+    cygrt_global_put(&t, 1);
     atomic_thread_fence(memory_order_seq_cst);
     cygrt_wake_one();
 }
@@ -203,7 +203,7 @@ static inline struct g *become(struct m *m, struct cygrt_task *t) {
         int err;
         g = cygrt_g_get(m->p, 0, &err);
         if (!g) { /* no memory for a stack now: the record waits its turn in the global queue */
-            cygrt_global_put(t, t, 1);
+            cygrt_global_put(&t, 1);
             return NULL;
         }
         cygrt_g_from_record(m->p, g, (struct cygrt_record *)t);
@@ -381,8 +381,8 @@ static void sleep_in_poller(struct m *m, struct p *p) {
     CYGRT_COUNT(p->n_park);
     cygrt_poll(p, p, until);
     if (alone) {
-        atomic_store_explicit(&p->sleep, P_AWAKE, memory_order_relaxed);
         atomic_store_explicit(&s->idle_mask[0], 0, memory_order_relaxed);
+        atomic_store(&p->sleep, P_AWAKE); /* before the look at sysmon_deep; sysmon stores that, then looks at this */
     } else {
         int was = atomic_exchange(&p->sleep, P_AWAKE);
         set_idle(p, false);
@@ -422,13 +422,18 @@ static bool wait_for_p(struct m *m) {
     struct cygrt_sched *s = &cygrt_sched;
     cyg_spin_lock(&s->lock);
     bool running = atomic_load(&s->state) == S_RUNNING;
-    if (running) {
+    struct p *orphan = running ? cygrt_take_orphan() : NULL;
+    if (running && !orphan) {
         atomic_store(&m->parked, 1);
         m->idle_next = s->idle_ms;
         s->idle_ms = m;
     }
     cyg_spin_unlock(&s->lock);
     if (!running) return false;
+    if (orphan) {
+        atomic_store(&m->p, orphan);
+        return true;
+    }
     while (atomic_load_explicit(&m->parked, memory_order_acquire)) cygrt_futex_wait(&m->parked, 1, -1);
     m->p = m->next_p;
     m->next_p = NULL;

@@ -16,6 +16,7 @@
 #include <cygnet/runtime.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CYGRT_CACHELINE 64
@@ -38,6 +39,7 @@ struct g;
 struct m;
 struct p;
 struct cygrt_pd;
+struct cygrt_chunk;
 
 /* ---- what a run queue holds ------------------------------------------------------------------------------------- */
 
@@ -47,7 +49,7 @@ enum cygrt_task_kind {
     CYGRT_TASK_PINNED = 3 /* a G that only its M may run */
 };
 struct cygrt_task {
-    struct cygrt_task *next; /* in the global queue or a batch */
+    struct cygrt_task *next; /* in a list of free Gs, or the global queue when memory is out */
     uint8_t kind;
 };
 
@@ -98,6 +100,8 @@ enum cygrt_reason {
 struct cygrt_ctx_core;
 
 #define CYGRT_G_MAGIC 0x476f7267u
+/* The first two cache lines are all that waking, switching to and ending a goroutine touch: of very many parked ones, none is in a
+ * cache (queue.c fetches them). */
 struct g {
     struct cygrt_task task; /* first: a G is a task */
     uint32_t magic;
@@ -107,33 +111,38 @@ struct g {
     uint8_t after;          /* what to do when its stack has been left: AFTER_* */
     uint8_t size_class;     /* log2 of the stack slot */
     bool guarded;
-    bool pin_wanted;    /* cyg_go_opts.pinned */
-    bool used;          /* has run since cygrt_stack_trim looked at its stack */
-    void *sp;           /* saved while not running */
-    char *lo, *hi;      /* the stack: lo is above the guard, hi below this struct */
-    void (*fn)(void *); /* entry; NULL when it came from a record */
-    void (*ready_fn)(void *, int);
+    bool pin_wanted;            /* cyg_go_opts.pinned */
+    bool used;                  /* has run since cygrt_stack_trim looked at its stack */
+    void *sp;                   /* saved while not running */
+    cyg_time wait_since;        /* cached clock when it parked */
+    struct cygrt_ctx_core *ctx; /* its current context; NULL: background */
+    uint16_t pins;              /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
+    uint16_t waits_left;        /* until one is recorded: profile.h */
+    _Atomic int wait_fd; /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
+
+    struct cygrt_locals *locals; /* goroutine-local values (local.c); NULL: none */
+    char *detail;                /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
+    const void *wait_obj;
+    const char *wait_name; /* its name, for the reasons of channels; NULL: none. Stays until the program ends */
+    char *lo, *hi;         /* the stack: lo is above the guard, hi below this struct */
+    void (*fn)(void *);    /* entry; NULL when it came from a record */
     void *arg;
+
+    void (*ready_fn)(void *, int);
     int why;
     int line;
     const char *file; /* start site; NULL for records: ready_fn tells */
     const char *name;
     uint64_t id, parent;
-    const void *wait_obj;
-    const char *wait_name; /* its name, for the reasons of channels; NULL: none. Stays until the program ends */
-    _Atomic int wait_fd;   /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
-    cyg_time wait_since;   /* cached clock when it parked */
-    struct cygrt_ctx_core *ctx;    /* its current context; NULL: background */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
-    struct cygrt_locals *locals;   /* goroutine-local values (local.c); NULL: none */
-    char *detail;                  /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
-    uint32_t pins;                 /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
-    struct m *pinned_m;            /* then: where it runs */
-    uint32_t waits_left;           /* until one is recorded: profile.h */
+    struct m *pinned_m;            /* while pins are open: where it runs */
     uint32_t rnd;                  /* its own generator: the order of select */
     void *asan_fake;
     void *tsan_fiber;
 };
+#define CYGRT_G_HOT 128 /* bytes of it, see above */
+_Static_assert(offsetof(struct g, locals) == CYGRT_CACHELINE && offsetof(struct g, ready_fn) == CYGRT_G_HOT,
+               "cache lines of struct g");
 enum { AFTER_PARK = 0, AFTER_EXIT, AFTER_YIELD, AFTER_GLOBAL };
 
 /* ---- processor -------------------------------------------------------------------------------------------------- */
@@ -173,6 +182,7 @@ struct p {
     cyg_time trim_due;
     uint64_t next_goid, end_goid; /* block of goroutine numbers */
     _Atomic(struct m *) m;        /* who runs it; NULL while it changes hands */
+    struct p *orphan_next;        /* guarded by sched.lock */
 
     /* timers: guarded by tlock; timer_min, ntimers, pending and ntfree may be read without */
     _Alignas(CYGRT_CACHELINE) uint32_t tlock;
@@ -212,6 +222,8 @@ enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
 
 /* Who owns the P of an M whose seq is even: see retake.c. */
 enum { BIND_OWNED = 0, BIND_RETAKING, BIND_LOST };
+/* What an M is to the kernel that computes without a P: see retake.c. */
+enum { HOG_NOT = 0, HOG_WATCHED, HOG_LOW };
 
 struct m {
     _Atomic uint32_t seq;  /* odd inside the runtime; written by this M only */
@@ -220,6 +232,11 @@ struct m {
     bool lost_as_hog;      /* what sysmon took its P for; valid while bind is LOST, like the next two */
     cyg_time lost_since;
     struct cygrt_site *lost_site;
+    uint32_t hog_lock; /* spin lock of what follows: what the kernel was told about this thread (retake.c) */
+    uint8_t hog;       /* HOG_* */
+    int32_t own_nice;  /* what it had before */
+    uint64_t own_slice;
+    cyg_time hog_cpu; /* its CPU time when it lost its P */
     int tid;
     clockid_t cpu_clock;
     _Atomic(struct p *) p; /* NULL while blocking or idle; changed only while seq is odd */
@@ -255,16 +272,21 @@ struct cygrt_sched {
     unsigned nprocs;
     struct p *ps;
     cyg_runtime_opts opts;
-    bool no_guard, no_mprotect, no_pwait2, no_exclusive, no_membarrier;
+    bool no_guard, no_mprotect, no_exclusive, no_membarrier;
+    _Atomic bool no_pwait2;      /* set by whichever M learns it; relaxed: the others learn it themselves */
     uint32_t fuzz;               /* a seed: schedules are shaken (fuzz.h); 0: not */
     cyg_duration trace;          /* a line about the scheduler so often; 0: none */
     _Atomic bool report_retakes; /* a line on standard error, now and then */
 
     _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock of what follows */
-    struct cygrt_task *ghead, *gtail;        /* global queue */
+    struct cygrt_chunk *gfirst, *glast;      /* global queue (queue.c) */
+    struct cygrt_chunk *gspare;
+    unsigned ngspare;
+    struct cygrt_task *ghead, *gtail; /* what no chunk could be had for */
     struct m *idle_ms;
     struct m *all_ms;
-    struct g *gfree; /* default stacks */
+    struct p *orphans; /* Ps for which no thread could be had */
+    struct g *gfree;   /* default stacks */
     unsigned nms;
 
     _Alignas(CYGRT_CACHELINE) _Atomic uint32_t glen; /* length of the global queue */
@@ -366,7 +388,8 @@ bool cygrt_unpark_tail(struct g *g);
 void cygrt_enqueue_on(struct p *p, struct cygrt_task *t, bool next); /* the caller is inside and holds p, or p is NULL */
 void cygrt_enqueue(struct cygrt_task *t, bool next); /* on the caller's P, or the global queue without one */
 unsigned cygrt_queue_steal(struct p *p, struct p *victim, bool next_too, struct cygrt_task **first);
-void cygrt_global_put(struct cygrt_task *first, struct cygrt_task *last, unsigned n);
+void cygrt_global_put(struct cygrt_task *const *tasks, unsigned n);
+void cygrt_global_drop(void);                     /* the runtime has stopped */
 struct cygrt_task *cygrt_global_get(struct p *p); /* one to run; a fair share more goes to p's queue */
 struct cygrt_task *cygrt_next_local(struct p *p); /* NULL: the scheduler must look around */
 /* Leaves g's stack for the next goroutine or the scheduler; returns when g runs again. */
@@ -419,7 +442,9 @@ void cygrt_after_close(void); /* the Ps are gone: lets go of the cyg_timers that
 
 unsigned cygrt_cpu_count(void);
 struct m *cygrt_m_start(struct p *p); /* a new thread that runs p; NULL if none can be had */
-void cygrt_handoff(struct p *p);      /* lets another thread run p */
+void cygrt_handoff(struct p *p);      /* lets another thread run p; an orphan if none can be had now */
+void cygrt_adopt(void);               /* sysmon: tries again for an orphan */
+struct p *cygrt_take_orphan(void);    /* sched.lock is held */
 void *cygrt_sysmon_main(void *arg);
 void cygrt_trace_line(cyg_duration since_start); /* sysmon */
 void cygrt_m_end(struct m *m);                   /* the M's thread is about to end: its P goes on elsewhere */

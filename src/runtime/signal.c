@@ -117,7 +117,10 @@ static int install(uint64_t mask) {
     uint64_t fresh = mask & ~atomic_fetch_or(&installed, mask);
     for (; fresh; fresh &= fresh - 1) {
         struct sigaction sa = {.sa_flags = SA_ONSTACK | SA_RESTART, .sa_handler = on_signal};
-        if (sigaction(__builtin_ctzll(fresh) + 1, &sa, NULL) != 0) return -errno;
+        if (sigaction(__builtin_ctzll(fresh) + 1, &sa, NULL) == 0) continue;
+        int err = -errno;
+        atomic_fetch_and(&installed, ~fresh); /* this one and those behind it: the next call tries again */
+        return err;
     }
     return 0;
 }

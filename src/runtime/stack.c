@@ -6,7 +6,6 @@
  *
  * Guards: MADV_GUARD_INSTALL where the kernel has it (no new mapping per stack); else mprotect for the first MPROTECT_MAX
  * stacks (two mappings each, of vm.max_map_count); else a pattern at the low end that is checked at every park. */
-#include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/stack_census.h"
 #include "runtime/fiber.h"
@@ -90,9 +89,10 @@ static bool place_guard(char *slot) {
 
 static struct cygrt_arena *open_arena(unsigned cls) {
     if (!cygrt_arenas) {
-        cygrt_arenas = mmap(NULL, sizeof *cygrt_arenas * ARENAS, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (cygrt_arenas == MAP_FAILED) cyg_fatal("no address space for the table of stacks");
+        void *table = mmap(NULL, sizeof *cygrt_arenas * ARENAS, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (table == MAP_FAILED) return NULL;
+        cygrt_arenas = table;
     }
     uint32_t n = atomic_load_explicit(&cygrt_narenas, memory_order_relaxed);
     if (n == ARENAS) return NULL;

@@ -1,5 +1,4 @@
 /* start.c: the runtime's beginning and end: cyg_runtime_start, cyg_runtime_stop, cyg_call, cyg_main. */
-#include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/stack_census.h"
 #include "runtime/deadlock.h"
@@ -41,6 +40,8 @@ static int open_ps(struct cygrt_sched *s) {
     s->ps = aligned_alloc(CYGRT_CACHELINE, sizeof *s->ps * s->nprocs);
     if (!s->ps) return CYG_ENOMEM;
     memset(s->ps, 0, sizeof *s->ps * s->nprocs);
+    for (unsigned i = 0; i < s->nprocs; i++)
+        s->ps[i].epfd = s->ps[i].evfd = -1; /* for close_ps, should one not be had */
     for (unsigned i = 0; i < s->nprocs; i++) {
         struct p *p = &s->ps[i];
         p->id = i;
@@ -48,7 +49,6 @@ static int open_ps(struct cygrt_sched *s) {
         p->sample_left = CYGRT_SAMPLE_EVERY;
         p->rnd = 2654435761u * (i + 1) ^ s->fuzz * 40503u;
         if (!p->rnd) p->rnd = 1;
-        p->epfd = p->evfd = -1;
         atomic_store(&p->now, cyg_now());
         atomic_store(&p->timer_min, INT64_MAX);
         p->sweep_wait = CYGRT_SWEEP_MIN;
@@ -68,7 +68,27 @@ static void close_ps(struct cygrt_sched *s) {
     cygrt_after_close();
 }
 
+static int stop(cyg_duration patience);
+
+/* sysmon, and an M for each P. If one cannot be had, those that run are ended again. */
+static int start_threads(struct cygrt_sched *s) {
+    if (pthread_create(&s->sysmon_thread, NULL, cygrt_sysmon_main, NULL) != 0) {
+        close_ps(s);
+        atomic_store(&s->state, S_OFF);
+        return CYG_ENOMEM;
+    }
+    for (unsigned i = 0; i < s->nprocs; i++) {
+        if (cygrt_m_start(&s->ps[i])) continue;
+        (void)stop(-1);
+        return CYG_ENOMEM;
+    }
+    return 0;
+}
+
+static bool forked; /* this process is the child of one whose runtime ran: what it left here is of no use */
+
 static void after_fork(void) {
+    if (atomic_load(&cygrt_sched.state) != S_OFF) forked = true;
     atomic_store(&cygrt_sched.state, S_OFF); /* only the forking thread is left: there is no runtime here */
     cygrt_set_m(NULL);
 }
@@ -79,7 +99,9 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     static bool fork_handler; /* guarded by starting */
     if (atomic_exchange(&starting, 1)) return CYG_ESTATE;
     int err = CYG_ESTATE;
-    if (atomic_load(&s->state) != S_OFF) goto out;
+    if (forked)
+        err = cygrt_fail(err, "forked from a process whose runtime was running: only exec makes a new one possible");
+    if (atomic_load(&s->state) != S_OFF || forked) goto out;
     s->opts = opts ? *opts : (cyg_runtime_opts){0};
     if (!s->opts.stack_size) s->opts.stack_size = CYGRT_STACK_DEFAULT;
     if (!s->opts.max_threads) s->opts.max_threads = 512;
@@ -101,10 +123,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     }
     if (!fork_handler) fork_handler = pthread_atfork(NULL, NULL, after_fork) == 0;
     atomic_store(&s->state, S_RUNNING);
-    if (pthread_create(&s->sysmon_thread, NULL, cygrt_sysmon_main, NULL) != 0) cyg_fatal("cannot start a thread");
-    for (unsigned i = 0; i < s->nprocs; i++)
-        if (!cygrt_m_start(&s->ps[i])) cyg_fatal("cannot start a thread");
-    err = 0;
+    if ((err = start_threads(s)) < 0) cygrt_fail(err, "cannot start the runtime's threads");
 out:
     atomic_store(&starting, 0);
     return err;
@@ -149,9 +168,9 @@ static int stop(cyg_duration patience) {
     }
     s->nms = 0;
     cygrt_profile_stop();
+    s->orphans = NULL;
     close_ps(s);
-    s->ghead = s->gtail = NULL;
-    atomic_store(&s->glen, 0);
+    cygrt_global_drop();
     atomic_store(&s->nidle, 0);
     atomic_store(&s->nspinning, 0);
     for (unsigned i = 0; i < CYGRT_MAX_PROCS / 64; i++) atomic_store(&s->idle_mask[i], 0);

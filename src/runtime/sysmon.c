@@ -40,6 +40,7 @@ static unsigned look_around(void) {
     }
     bool waiting = neglected || atomic_load_explicit(&s->glen, memory_order_relaxed);
     if (waiting && atomic_load(&s->nspinning) == 0) cygrt_wake_one();
+    cygrt_adopt();
     cygrt_retake_round(now);
     return awake;
 }

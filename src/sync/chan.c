@@ -87,7 +87,7 @@ void cyg_chan_close_at(cyg_chan *ch, const char *file, int line) {
     chan_store(ch->when, 0);
     do { /* from here on nobody comes to wait */
         struct chan_waiter *w;
-        for (n = 0; n < CLOSE_BATCH; gs[n++] = chan_grant(w, true))
+        for (n = 0; n < CLOSE_BATCH; __builtin_prefetch(gs[n] = chan_grant(w, true), 1), n++)
             if (!(w = chan_take(&ch->recvq, &ch->nrecv)) && !(w = chan_take(&ch->sendq, &ch->nsend))) break;
         chan_unlock(ch);
         for (unsigned i = 0; i < n; i++) cygrt_unpark_tail(gs[i]); /* in the order in which they came */

@@ -3,6 +3,8 @@
  *
  *     static void test_it(void **state) { RT_EACH(body); }       // body: static void body(void), a goroutine
  *
+ * With CYGNET_MAXPROCS the body runs at that number of Ps only; with CYGNET_SCHED_FUZZ see rt_shaken().
+ *
  * In a goroutine only CHECK() may be used: cmocka's asserts jump to another stack. CHECK ends the process.
  */
 #ifndef TESTS_UNIT_RT_H
@@ -120,6 +122,19 @@ static inline unsigned rt_threads(void) {
 #else
     return rt_count_dir("/proc/self/task");
 #endif
+}
+
+/* Whether schedules are shaken (CYGNET_SCHED_FUZZ): then waits may end for no reason and what was woken last need not run next, so what
+ * a test says about the order of goroutines is not to be asserted; all else is. */
+static inline bool rt_shaken(void) {
+    const char *seed = getenv("CYGNET_SCHED_FUZZ");
+    return seed && strtoul(seed, NULL, 0);
+}
+
+/* Steps of everybody else, so that what could happen has had its chance. Shaken work may go through the global queue, which a P that
+ * always has work looks at every 61 dispatches. */
+static inline void rt_settle(void) {
+    for (int i = rt_shaken() ? 1000 : 30; i > 0; i--) cyg_yield();
 }
 
 struct rt_body {

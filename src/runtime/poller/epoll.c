@@ -25,18 +25,15 @@ int cygrt_poller_open(struct p *p) {
 }
 
 void cygrt_poller_close(struct p *p) {
-    if (p->epfd > 0) close(p->epfd);
-    if (p->evfd > 0) close(p->evfd);
+    if (p->epfd >= 0) close(p->epfd);
+    if (p->evfd >= 0) close(p->evfd);
 }
 
 /* Edge-triggered, so the counter is never read: every write makes an event. */
 void cygrt_poller_notify(struct p *p) {
-    uint64_t one = 1;
-    if (write(p->evfd, &one, sizeof one) < 0 && errno == EAGAIN) {
-        uint64_t all;
-        (void)!read(p->evfd, &all, sizeof all);
-        (void)!write(p->evfd, &one, sizeof one);
-    }
+    uint64_t one = 1, all;
+    while (write(p->evfd, &one, sizeof one) < 0 && (errno == EAGAIN || errno == EINTR))
+        if (errno == EAGAIN) (void)!read(p->evfd, &all, sizeof all);
 }
 
 bool cygrt_poller_ready(struct p *p) {
@@ -72,11 +69,11 @@ void cygrt_poller_del(struct p *p, int fd) {
 }
 
 static int wait_ns(int epfd, struct epoll_event *evs, cyg_duration ns) {
-    if (ns != 0 && !cygrt_sched.no_pwait2) {
+    if (ns != 0 && !atomic_load_explicit(&cygrt_sched.no_pwait2, memory_order_relaxed)) {
         struct timespec ts = {.tv_sec = ns / CYG_SECOND, .tv_nsec = ns % CYG_SECOND};
         int n = (int)syscall(SYS_epoll_pwait2, epfd, evs, CYGRT_EVENTS, ns < 0 ? NULL : &ts, NULL, 0);
         if (n >= 0 || errno != ENOSYS) return n;
-        cygrt_sched.no_pwait2 = true; /* before Linux 5.11 */
+        atomic_store_explicit(&cygrt_sched.no_pwait2, true, memory_order_relaxed); /* before Linux 5.11 */
     }
     int ms = -1;
     if (ns >= 0) {

@@ -197,7 +197,15 @@ static int down(bool with_gateway) {
  * then stays for all to use, and a connection to the upstream is opened anew now and then. What remains is bounded by what is
  * in use at once, not by the number of requests. */
 static int64_t allowed(void) { return cyg_procs() == 1 ? 0 : CLIENTS * (int64_t)cyg_procs(); }
-static bool allocates_nothing(int64_t n) { return n >= 0 && n <= allowed(); }
+
+/* A machine that stops a thread for 10 ms makes the runtime take its P and start another thread, once: a few allocations. */
+enum { FOR_A_THREAD = 6 };
+static int64_t for_threads(void) {
+    cyg_runtime_stats st;
+    cyg_stats(&st);
+    return FOR_A_THREAD * ((int64_t)st.threads - (int64_t)cyg_procs() - 1 /* sysmon */);
+}
+static bool allocates_nothing(int64_t n) { return n >= 0 && n <= allowed() + for_threads(); }
 
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n"
 #define POST "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 10240\r\n\r\n"
@@ -221,7 +229,7 @@ TEST(test_what_a_handler_allocates_is_counted) {
     CHECK(up(false) == 0);
     const char *request = GET("/allocates");
     int64_t n = count_http(&app.addr, request, strlen(request), END);
-    CHECK(n >= REQUESTS && n <= REQUESTS + allowed());
+    CHECK(n >= REQUESTS && n <= REQUESTS + allowed() + for_threads());
     CHECK(down(false) == 0);
     return 0;
 }

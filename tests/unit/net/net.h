@@ -53,8 +53,6 @@ static inline size_t net_fill(cyg_conn *c) {
 }
 
 /* Steps of everybody else, so that what could happen wrongly has had its chance. */
-static inline void net_settle(void) {
-    for (int i = 0; i < 30; i++) cyg_yield();
-}
+static inline void net_settle(void) { rt_settle(); }
 
 #endif

@@ -104,7 +104,7 @@ static void yields_in_turn(void) {
     nsteps = 0;
     for (intptr_t i = 0; i < 4; i++) GO(step_twice, (void *)i);
     WAIT_FOR(nsteps == 12);
-    for (int i = 4; i < 12; i++) CHECK_EQ(steps[i], steps[i - 4]); /* round after round the same */
+    for (int i = 4; i < 12 && !rt_shaken(); i++) CHECK_EQ(steps[i], steps[i - 4]); /* round after round the same */
 }
 static void test_yield_gives_each_its_turn(void **state) {
     (void)state;

@@ -79,6 +79,16 @@ RT_TEST(test_connections_are_answered_beside_blocked_threads) {
 /* ---- one that computes ------------------------------------------------------------------------------------------------ */
 
 static int stop;
+static cyg_mutex lock;
+static cyg_waitgroup all;
+static int ran;
+static bool may_raise_priority;
+
+static void small(void *arg) {
+    (void)arg;
+    ADD(ran, 1);
+    cyg_waitgroup_done(&all);
+}
 
 static void spin(void *arg) {
     (void)arg;
@@ -102,17 +112,44 @@ RT_TEST(test_an_endless_loop_does_not_stop_others) {
     WAIT_FOR(rt_stats().threads_without_p == 0);
 }
 
-/* ---- what an M without a P may do ---------------------------------------------------------------------------------------- */
-
-static cyg_mutex lock;
-static cyg_waitgroup all;
-static int ran;
-
-static void small(void *arg) {
-    (void)arg;
-    ADD(ran, 1);
-    cyg_waitgroup_done(&all);
+/* A thread that computes for long without a P gets the lowest priority, and its own back when it comes back; or it ends. */
+static void spin_until_low(void *arg) {
+    int before = *(int *)arg;
+    while (!LOAD(stop)) {
+        if (getpriority(PRIO_PROCESS, 0) != 19) continue;
+        STORE(stop, 1);
+        pid_t tid = gettid();
+        CHECK_EQ(cyg_go(small, NULL), 0); /* enters the runtime */
+        CHECK_EQ(gettid(), tid);
+        if (may_raise_priority) CHECK_EQ(getpriority(PRIO_PROCESS, 0), before);
+    }
+    ADD(came_back, 1);
 }
+
+static void *try_to_raise(void *arg) {
+    int nice = getpriority(PRIO_PROCESS, 0);
+    bool *may = arg;
+    *may = setpriority(PRIO_PROCESS, 0, nice + 1) == 0 && setpriority(PRIO_PROCESS, 0, nice) == 0;
+    return NULL;
+}
+
+RT_TEST(test_a_hog_gets_its_priority_back) {
+    int n = (int)cyg_procs(), nice = getpriority(PRIO_PROCESS, 0);
+    if (nice >= 18) return; /* nothing lower to be told from it */
+    pthread_t t;
+    CHECK_EQ(pthread_create(&t, NULL, try_to_raise, &may_raise_priority), 0);
+    CHECK_EQ(pthread_join(t, NULL), 0);
+    memset(&all, 0, sizeof all);
+    cyg_waitgroup_add(&all, 1);
+    STORE(stop, 0);
+    STORE(came_back, 0);
+    for (int i = 0; i < n; i++) CHECK_EQ(cyg_go_copy(spin_until_low, &nice), 0);
+    WAIT_FOR(LOAD(came_back) == n);
+    CHECK_EQ(cyg_waitgroup_wait(&all), 0);
+    WAIT_FOR(rt_stats().threads_without_p == 0);
+}
+
+/* ---- what an M without a P may do ---------------------------------------------------------------------------------------- */
 
 static void use_everything_without_p(void *arg) {
     int *fd = arg;
@@ -257,6 +294,32 @@ static void test_the_report_names_the_goroutine_and_its_site(void **state) {
     CHECK_SAYS(&r, "Ps were taken from goroutines"); /* in the dump */
 }
 
+/* Of each kind every one, under its own start site; at one P, which main wants back from each of them. */
+static int every_main(int argc, char **argv) {
+    (void)argc, (void)argv;
+    CHECK_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
+    cyg_go_opts reads = {.name = "reads"}, spins = {.name = "spins"};
+    for (int i = 0; i < 8; i++) CHECK_EQ(cyg_go_with(&reads, block_in_read, NULL), 0);
+    for (int i = 0; i < 3; i++) CHECK_EQ(cyg_go_with(&spins, spin, NULL), 0);
+    WAIT_FOR(rt_stats().threads_without_p == 11);
+    cyg_dump(2);
+    STORE(stop, 1);
+    release(8);
+    return 7;
+}
+
+static int child_every(int argc, char **argv) { return cyg_main(every_main, argc, argv); }
+
+static void test_the_dump_names_every_hostage_by_its_start_site(void **state) {
+    (void)state;
+    struct rt_result r;
+    rt_spawn("every", "", "CYGNET_MAXPROCS=1", &r);
+    CHECK_EXIT(&r, 7);
+    CHECK_SAYS(&r, "8 times, 8 of them still away, longest 0.000 s: \"reads\", started at ");
+    CHECK_SAYS(&r, "3 times, 3 of them still away, longest 0.000 s: \"spins\", started at ");
+    CHECK_SAYS(&r, "8 goroutines \"reads\" [running]");
+}
+
 static int never_main(int argc, char **argv) {
     (void)argc, (void)argv;
     CHECK_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
@@ -289,7 +352,8 @@ static void test_it_works_without_membarrier(void **state) {
     CHECK_EXIT(&r, 7);
 }
 
-static const struct rt_child kids[] = {{"named", child_named}, {"never", child_never}, {"fence", fence_main}, {NULL, NULL}};
+static const struct rt_child kids[] = {
+    {"named", child_named}, {"every", child_every}, {"never", child_never}, {"fence", fence_main}, {NULL, NULL}};
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_blocked_read_holds_up_nobody),
     cmocka_unit_test(test_connections_are_answered_beside_blocked_threads),
@@ -300,6 +364,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_storm_of_page_faults_does_not_stop_others),
     cmocka_unit_test(test_at_the_thread_limit_nothing_is_taken),
     cmocka_unit_test(test_the_report_names_the_goroutine_and_its_site),
+    cmocka_unit_test(test_the_dump_names_every_hostage_by_its_start_site),
+    cmocka_unit_test(test_a_hog_gets_its_priority_back),
     cmocka_unit_test(test_main_ends_though_a_goroutine_blocks_its_thread_for_ever),
     cmocka_unit_test(test_it_works_without_membarrier),
 };

@@ -69,7 +69,7 @@ static int at_the_gate(void *arg) {
 static cyg_group *at_limit;
 static int result;
 static void go_one_more(void *arg) {
-    result = cyg_group_go(at_limit, end_with, arg);
+    STORE(result, cyg_group_go(at_limit, end_with, arg));
     ADD(ended, 1);
 }
 
@@ -95,6 +95,7 @@ RT_TEST(test_waiting_at_the_limit_ends_with_either_context) {
     for (int kind = 0; kind < 4; kind++) {
         int why = 0, stop = -EPIPE;
         STORE(ended, 0);
+        STORE(result, 1);
         cyg_auto_ctx cyg_ctx *top = cyg_ctx_with_cancel(NULL), *other = cyg_ctx_with_cancel(NULL);
         at_limit = cyg_group_new(top, &(cyg_group_opts){.limit = 1, .keep_going = true});
         CHECK_EQ(cyg_group_go(at_limit, until_cancelled, &stop), 0);
@@ -103,13 +104,13 @@ RT_TEST(test_waiting_at_the_limit_ends_with_either_context) {
         cyg_ctx_scope s = cyg_ctx_enter(caller);
         GO(go_one_more, &why);
         cyg_ctx_leave(&s);
-        for (int i = 0; i < 20; i++) cyg_yield();
+        rt_settle(); /* it waits */
         CHECK_EQ(LOAD(ended), 0);
         if (kind == 3)
             cyg_ctx_cancel(other, -EINTR);
         else
             cyg_ctx_cancel(kind == 1 ? inside : top, kind == 1 ? -EINTR : -EPIPE);
-        WAIT_FOR(LOAD(ended) >= 1);
+        WAIT_FOR(LOAD(result) != 1);
         cyg_ctx_cancel(top, -EPIPE);
         int first = cyg_group_wait(at_limit);
         CHECK_EQ(result, kind & 1 ? -EINTR : -EPIPE);
