@@ -169,7 +169,8 @@ typedef struct cyg_runtime_stats {
     uint64_t queue_delay[24]; /* how long every 64th goroutine waited in a run queue: [i] counts those below 2^(i+8) ns that are
                                  not in [i-1], the last one the rest */
     uint64_t threads_without_p; /* threads whose P was taken and whose goroutine has not come back yet, now */
-    uint64_t reserve[3];
+    uint64_t spins_total;       /* times a thread without work looked around for some before it slept */
+    uint64_t reserve[2];
 } cyg_runtime_stats;
 
 /* Fills *out with counters read one by one, each exact, together not one instant. Blocks: never. From: any thread. */

@@ -330,6 +330,7 @@ static void start_spinning(struct m *m) {
     unsigned busy = s->nprocs - atomic_load_explicit(&s->nidle, memory_order_relaxed);
     if (2 * atomic_load_explicit(&s->nspinning, memory_order_relaxed) >= busy) return;
     m->spinning = true;
+    CYGRT_COUNT(m->p->n_spin);
     atomic_fetch_add(&s->nspinning, 1);
 }
 

@@ -208,7 +208,7 @@ struct p {
 
     /* statistics: written by the owner */
     _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
-    _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_poll, n_event, n_global;
+    _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_spin, n_poll, n_event, n_global;
     _Atomic uint64_t delay[CYGRT_DELAYS]; /* sampled waits in the run queue: [i] those below 2^(i+8) ns, the last one the rest */
     struct cygrt_task *sampled; /* the task whose wait is being measured, since when, and enqueueings until the next */
     cyg_time sampled_at;

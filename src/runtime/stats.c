@@ -21,6 +21,7 @@ void cyg_stats(cyg_runtime_stats *out) {
         out->switches_total += atomic_load_explicit(&p->n_switch, memory_order_relaxed);
         out->steals_total += atomic_load_explicit(&p->n_steal, memory_order_relaxed);
         out->parks_total += atomic_load_explicit(&p->n_park, memory_order_relaxed);
+        out->spins_total += atomic_load_explicit(&p->n_spin, memory_order_relaxed);
         out->polls_total += atomic_load_explicit(&p->n_poll, memory_order_relaxed);
         out->poll_events_total += atomic_load_explicit(&p->n_event, memory_order_relaxed);
         for (unsigned k = 0; k < CYGRT_DELAYS; k++)
