@@ -20,10 +20,15 @@ static void clean(void) {
     memset(seen, 0, sizeof seen);
     memset(&owner, 0, sizeof owner);
     memset(thieves, 0, sizeof thieves);
+    for (int i = 0; i < TASKS; i++) tasks[i].kind = CYGRT_TASK_RECORD;
     cygrt_sched.nprocs = 1;
-    while (cygrt_global_get(&thieves[0])) {
-        while (cygrt_queue_get(&thieves[0])) continue;
-    }
+    cygrt_global_drop();
+}
+
+/* What has spilled, in order; thieves[2] is empty. */
+static struct cygrt_task *spilled(void) {
+    struct cygrt_task *t = cygrt_queue_get(&thieves[2]);
+    return t ? t : cygrt_global_get(&thieves[2]);
 }
 
 static void see(const struct cygrt_task *t) { CHECK_EQ(__atomic_add_fetch(&seen[t - tasks], 1, __ATOMIC_RELAXED), 1); }
@@ -38,8 +43,7 @@ static void test_full_queue_spills_its_older_half_in_order(void **state) {
     CHECK_EQ(cygrt_queue_len(&owner), CYGRT_QUEUE / 2);
     CHECK_EQ(atomic_load(&cygrt_sched.glen), CYGRT_QUEUE / 2 + 1);
     int i = 0;
-    for (struct cygrt_task *t; (t = cygrt_global_get(&thieves[0]));)
-        for (; t; t = cygrt_queue_get(&thieves[0]), i++) CHECK(t == &tasks[i < CYGRT_QUEUE / 2 ? i : CYGRT_QUEUE]);
+    for (struct cygrt_task *t; (t = spilled()); i++) CHECK(t == &tasks[i < CYGRT_QUEUE / 2 ? i : CYGRT_QUEUE]);
     CHECK_EQ(i, CYGRT_QUEUE / 2 + 1);
     for (i = CYGRT_QUEUE / 2; i < CYGRT_QUEUE; i++) CHECK(cygrt_queue_get(&owner) == &tasks[i]);
     CHECK(!cygrt_queue_get(&owner));
@@ -91,8 +95,7 @@ static void test_queue_against_thieves_loses_and_doubles_nothing(void **state) {
         for (struct cygrt_task *own; (own = cygrt_queue_get(&owner)) || (own = cygrt_queue_get_next(&owner));) see(own);
         STORE(stop, 1);
         for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
-        for (struct cygrt_task *g; (g = cygrt_global_get(&thieves[0]));) /* what spilled */
-            for (; g; g = cygrt_queue_get(&thieves[0])) see(g);
+        for (struct cygrt_task *left; (left = spilled());) see(left);
         for (int i = 0; i < TASKS; i++) CHECK_EQ(seen[i], 1);
     }
     clean();
