@@ -1,15 +1,17 @@
 /* retake.pml: sysmon takes the P of an M that is stuck in a user's code, without a fence on the M's way into the runtime.
  *
- * Mirrors: the retake protocol of src/runtime: struct m's `seq` (odd inside the runtime) and `bind`, the entry into the runtime, its slow path,
- * the exit, and sysmon's two passes around membarrier.
- * Has: two Ms, two Ps and sysmon that twice suspects one of the Ps. An M goes in and out of the runtime; inside it touches
- * its P, or gives it away and takes a free one, perhaps the same; outside it may stay for ever. The real owner of each P is kept beside
- * the protocol, for judging only. A suspect is any P whose M is outside; the policy (how long, for whom) is left out: it only forbids.
+ * Mirrors: src/runtime/sched.h cygrt_enter, cygrt_exit; src/runtime/retake.c cygrt_enter_slow, mark, barrier, settle, cygrt_retake_round;
+ * src/runtime/sched.c wait_for_p, leave_to and become as far as they store m->p, p->m and m->curg.
+ * Has: two Ms, two Ps and sysmon, whose rounds mark any of the Ps, make one barrier for all and settle all; the barrier may be refused. An M
+ * goes in and out of the runtime; inside it touches its P, or gives it away and takes a free one, perhaps the same, for another
+ * goroutine; outside it may stay for ever. Whoever lost its P goes on without, in and out, until it waits for one. The real owner of each P and
+ * the goroutine that each M really runs are kept beside the protocol, for judging only. A suspect is any P whose M is outside; the
+ * policy (how long, for whom) is left out: it only forbids.
  * Store buffers: every plain store of an M (seq, m->p, p->m, bind back to OWNED) may be late; membarrier waits until each was empty once.
  * In the code the hand-over of a P goes through a lock, an atomic read-modify-write on both sides.
  *
  * Invariant: a P is touched only by its owner, so never by two; no P is lost: when all have let go, both are free; an M that lost its P knows
- * it when it has entered (it touches nothing else than what it owns).
+ * it when it has entered (it touches nothing else than what it owns); the goroutine that sysmon names is the one that was outside.
  *
  * Found: with the look at m->p, that at p->m is not needed: spin -DNO_PM leaves it out, and the model holds.
  *
@@ -19,22 +21,28 @@
  * MUTANT_4: sysmon does not look at m->p again
  * MUTANT_5: an M that finds its mark taken keeps its P by a store instead of a compare-and-swap
  * MUTANT_6: sysmon takes the P by a store instead of a compare-and-swap
+ * MUTANT_7: sysmon looks for the goroutine when it has taken the P
  */
 #define CPUS 2
 #define DEPTH 4
-#define WORDS 8
+#define WORDS 10
 #include "tso.h"
 
 #define SEQ(m) (m)        /* mem[]: m->seq */
 #define MP(m) (2 + (m))   /* m->p */
 #define PM(p) (4 + (p))   /* p->m */
 #define BIND(x) (6 + (x)) /* m->bind; p->bind in MUTANT_3 */
+#define CURG(m) (8 + (m)) /* m->curg; one of two */
 #define NONE 3            /* no M, no P */
 #define OWNED 0
 #define RETAKING 1
 #define LOST 2
+#ifndef LOOKS
+#define LOOKS 1           /* sysmon's rounds */
+#endif
 #define ROUNDS 2          /* how often the first M goes out or changes its P; the second once less */
 
+bool running[2];          /* which goroutine each M really runs */
 byte owner[2];            /* who really has the P: an M, or NONE while it is free */
 byte done;                /* Ms that have ended */
 bool sysmon_ended;
@@ -58,6 +66,8 @@ inline take_free() {
         owner[p] = me;
         store(me, MP(me), p);
         store(me, PM(p), me);
+        running[me] = !running[me];
+        store(me, CURG(me), running[me]);
 #ifdef MUTANT_3
         store(me, MARK, OWNED)
 #endif
@@ -70,7 +80,7 @@ inline give_away() {
 
 /* Out into the user's code and in again. */
 inline excursion() {
-    atomic { assert(owner[p] == me); seq++; store(me, SEQ(me), seq) }
+    atomic { assert(p == NONE || owner[p] == me); seq++; store(me, SEQ(me), seq) }
     atomic { seq++; store(me, SEQ(me), seq) }
     if
     :: pending(me, MARK, OWNED) || mem[MARK] == OWNED
@@ -92,14 +102,11 @@ inline excursion() {
        }
 #endif
        if
-       :: lost ->
-          mem[MP(me)] = NONE;
-          take_free();
-          atomic { lost = false; store(me, MARK, OWNED) }
+       :: lost -> atomic { mem[MP(me)] = NONE; p = NONE; lost = false; store(me, MARK, OWNED) }
        :: else
        fi
     fi;
-    assert(owner[p] == me) /* what it touches now is its own */
+    assert(p == NONE || owner[p] == me) /* what it touches now is its own */
 }
 
 proctype M(byte me) {
@@ -108,62 +115,108 @@ proctype M(byte me) {
     take_free();
     do
     :: round < ROUNDS -> round++; excursion()
-    :: round < ROUNDS -> round++; give_away(); take_free()
+    :: round < ROUNDS && p != NONE -> round++; give_away(); take_free()
+    :: p == NONE -> take_free() /* when its goroutine parks */
     :: round == ROUNDS -> break
     od;
-    give_away();
+    if
+    :: p != NONE -> give_away()
+    :: else
+    fi;
     done++
 }
 
-proctype sysmon() {
-    byte m = NONE, seq, i, n;
-    do
-    :: n == 2 -> break
-    :: atomic { n < 2 -> n++; if :: i = 0 :: i = 1 fi }
-       /* first pass: the mark */
-       atomic { m = mem[PM(i)]; if :: m == NONE -> goto next :: else fi }
-       seq = mem[SEQ(m)];
-       atomic {
-           if
-           :: seq % 2 == 0 && mem[SUSPECT] == OWNED -> mem[SUSPECT] = RETAKING
-           :: else -> goto next
-           fi
-       }
-#ifndef MUTANT_1
-       drained(0); /* membarrier */
-       drained(1);
-#endif
-       /* second pass: takes it, or gives up */
+/* Pass 1, of P i: suspect[i] is its M, or NONE. */
+inline mark(i) {
+    atomic {
+        m = NONE;
+        if
+        :: mem[PM(i)] != NONE -> m = mem[PM(i)]; seq[i] = mem[SEQ(m)]
+        :: true
+        fi
+    }
+    atomic {
+        if
+        :: m != NONE && seq[i] % 2 == 0 && mem[SUSPECT] == OWNED -> mem[SUSPECT] = RETAKING; suspect[i] = m
+        :: else -> seq[i] = 0
+        fi
+    }
+}
+
+/* Pass 2: takes it, or lets go. */
+inline settle(i) {
+    m = suspect[i];
+    if
+    :: m == NONE -> goto settled
+    :: m != NONE && !may_take -> goto let_go
+    :: else
+    fi;
 #ifndef NO_PM
-       atomic { if :: mem[PM(i)] == m :: else -> goto give_up fi }
+    atomic { if :: mem[PM(i)] == m :: else -> goto let_go fi }
 #endif
 #ifndef MUTANT_4
-       atomic { if :: mem[MP(m)] == i :: else -> goto give_up fi }
+    atomic { if :: mem[MP(m)] == i :: else -> goto let_go fi }
 #endif
 #ifndef MUTANT_2
-       atomic { if :: mem[SEQ(m)] == seq :: else -> goto give_up fi }
+    atomic { if :: mem[SEQ(m)] == seq[i] :: else -> goto let_go fi }
 #endif
-       atomic {
-           if
+    g = mem[CURG(m)];
+    atomic {
+        if
 #ifdef MUTANT_6
-           :: true ->
+        :: true ->
 #else
-           :: mem[SUSPECT] == RETAKING ->
+        :: mem[SUSPECT] == RETAKING ->
 #endif
-              mem[SUSPECT] = LOST;
-              assert(owner[i] == m);
-              mem[PM(i)] = NONE;
-              owner[i] = NONE /* others may take it now */
-#ifndef MUTANT_6
-           :: else
+           mem[SUSPECT] = LOST;
+           assert(owner[i] == m)
+#ifdef MUTANT_7
+        :: else -> goto settled
+        fi
+    }
+    atomic {
+        if
+        :: g = mem[CURG(m)];
 #endif
-           fi;
-           goto next
-       }
-give_up:
-       atomic { if :: mem[SUSPECT] == RETAKING -> mem[SUSPECT] = OWNED :: else fi }
-next:
-       atomic { m = NONE; seq = 0; i = 0 }
+           assert(g == running[m]);
+           mem[PM(i)] = NONE;
+           owner[i] = NONE /* others may take it now */
+#if !defined(MUTANT_6) && !defined(MUTANT_7)
+        :: else
+#endif
+        fi;
+        goto settled
+    }
+let_go:
+    atomic { if :: mem[SUSPECT] == RETAKING -> mem[SUSPECT] = OWNED :: else fi }
+settled:
+    atomic { suspect[i] = NONE; m = NONE; g = 0; seq[i] = 0 }
+}
+
+proctype sysmon() {
+    byte m = NONE, n, i, seq[2], suspect[2] = NONE;
+    bool g, may_take;
+    do
+    :: n == LOOKS -> break
+    :: n < LOOKS ->
+       n++;
+       mark(0);
+       mark(1);
+#ifdef MUTANT_1
+       may_take = true;
+#else
+       if
+       :: atomic { drained(0) -> may_take = true }
+          drained(1)
+       :: may_take = false
+       fi;
+#endif
+       i = 0;
+       do
+       :: i < 2 -> settle(i); i++
+       :: i == 2 -> break
+       od;
+       may_take = false
     od;
     sysmon_ended = true
 }

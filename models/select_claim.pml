@@ -1,14 +1,14 @@
 /* select_claim.pml: a sleeping select is claimed by one of several channels, or claims itself.
  *
  * Mirrors: src/sync/select.c try_or_wait, enter_queues, wait_in_queues, claim_self, leave_queues; src/sync/chan_internal.h chan_take,
- * chan_grant, chan_send_locked.
+ * chan_grant, chan_send_locked, chan_recv_locked; src/sync/chan.c send_or_wait, wait_alone.
  * Has: two channels without a buffer; a select that receives from both, under a context that may end; on each channel a sender, which queues when
  * nobody receives; and a receiver that drains what is left, so that a sender that was passed over is served in the end. A sender
  * that stands in a queue is served by whoever receives; the select, by whoever sends.
- * Left out: timers, buffers, random choice. Parking and waking are those of park_ready.pml. Claims are compare-and-swaps and all
+ * Left out: timers, buffers, random choice, closing (it takes, claims and grants as a sender does). Parking and waking are those of park_ready.pml. Claims are compare-and-swaps and all
  * else is under the channels' locks, so there are no store buffers.
  *
- * Invariant: exactly one case of the select fires, or it ends by its context; each value arrives once; the select's memory is
+ * Invariant: a select is claimed once; exactly one case of it fires, or it ends by its context; each value arrives once; the select's memory is
  * touched by nobody, and stands in no queue, after it has returned.
  *
  * MUTANT_1: a claim is a load and a store
@@ -31,6 +31,7 @@ bool alive;             /* the select's memory may be touched */
 bool sender_waits[2];   /* a sender stands in the channel's send queue, with its value */
 byte arrived[2];        /* how often the value of each channel's sender was received */
 bool copied[2];
+byte claims; /* of the select, by peers or by itself */
 byte fired;
 bool ended, returned;
 bool sender_done[2];
@@ -50,14 +51,14 @@ proctype sender(byte c) {
 #endif
 #ifdef MUTANT_1
        if
-       :: state == OPEN -> state = BUSY; took = true
+       :: state == OPEN -> atomic { state = BUSY; took = true; claims++; assert(claims == 1) }
        :: else
        fi;
 #else
        atomic {
            assert(alive);
            if
-           :: state == OPEN -> state = BUSY; took = true
+           :: state == OPEN -> state = BUSY; took = true; claims++; assert(claims == 1)
            :: else
            fi
        }
@@ -125,12 +126,12 @@ again:
 #ifdef MUTANT_4
     :: state == BUSY -> got = 0
 #endif
-    :: state >= DONE(0) -> got = state - DONE(0)
+    :: atomic { state >= DONE(0) -> got = state - DONE(0) }
     :: ended && state == OPEN ->
 #ifdef MUTANT_3
-       state = ENDED
+       atomic { state = ENDED; claims++; assert(claims == 1) }
 #else
-       atomic { if :: state == OPEN -> state = ENDED :: else -> goto again fi }
+       atomic { if :: state == OPEN -> state = ENDED; claims++; assert(claims == 1) :: else -> goto again fi }
 #endif
     fi;
     if
