@@ -136,8 +136,9 @@ __attribute__((noinline)) static int wait_alone(cyg_chan *ch, enum cygrt_reason 
     uint32_t *n = send ? &ch->nsend : &ch->nrecv;
     struct chan_waiter w;
     struct m *m = cygrt_m();
-    struct g *g = w.g = m ? m->curg : NULL;
-    if (!g) chan_need_goroutine(send ? "cyg_chan_send" : "cyg_chan_recv", file, line);
+    struct g *g = m ? m->curg : NULL;
+    if (!g) g = chan_need_goroutine(send ? "cyg_chan_send" : "cyg_chan_recv", file, line);
+    w.g = g;
     w.p = p;
     w.sel = NULL;
     chan_store(w.state, ALONE_WAITS);
