@@ -56,10 +56,14 @@ static bool said_limit;
 
 /* ---- what waits, and what the M does -------------------------------------------------------------------------------- */
 
+/* Whether this P could do something that waits: its own, or what the others have too much of when none of them is idle. */
 static bool work_waits(struct p *p, cyg_time now) {
     struct cygrt_sched *s = &cygrt_sched;
     if (cygrt_queue_len(p) || atomic_load(&p->next_slot) || now >= atomic_load(&p->timer_min)) return true;
-    if (atomic_load(&s->glen) && atomic_load(&s->nidle) == 0) return true;
+    bool all_busy = atomic_load(&s->nidle) == 0;
+    if (all_busy && atomic_load(&s->glen)) return true;
+    for (unsigned i = 0; all_busy && i < s->nprocs; i++)
+        if (cygrt_queue_len(&s->ps[i]) > 1) return true;
     return cygrt_poller_ready(p);
 }
 
