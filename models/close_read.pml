@@ -266,7 +266,12 @@ wait:
        atomic { if :: slot == NIL -> slot = READY :: else fi }
 #endif
 failed:
-       atomic { if :: err == ETIMEDOUT -> err = 0; expired = false; goto wait /* a later deadline */ :: else -> assert(closed); err = 0; goto release fi }
+       atomic {
+           if
+           :: err == ETIMEDOUT -> err = 0; expired = false; goto wait /* a later deadline */
+           :: else -> assert(closed); err = 0; goto release
+           fi
+       }
     :: else -> goto read
     fi;
 release:

@@ -14,6 +14,7 @@
  * it when it has entered (it touches nothing else than what it owns); the goroutine that sysmon names is the one that was outside.
  *
  * Found: with the look at m->p, that at p->m is not needed: spin -DNO_PM leaves it out, and the model holds.
+ * It holds with two of sysmon's rounds, too (-DLOOKS=2).
  *
  * MUTANT_1: no membarrier between sysmon's mark and its second look
  * MUTANT_2: sysmon does not look at seq again

@@ -5,8 +5,8 @@
  * Has: two channels without a buffer; a select that receives from both, under a context that may end; on each channel a sender, which queues when
  * nobody receives; and a receiver that drains what is left, so that a sender that was passed over is served in the end. A sender
  * that stands in a queue is served by whoever receives; the select, by whoever sends.
- * Left out: timers, buffers, random choice, closing (it takes, claims and grants as a sender does). Parking and waking are those of park_ready.pml. Claims are compare-and-swaps and all
- * else is under the channels' locks, so there are no store buffers.
+ * Left out: timers, buffers, random choice, closing (it takes, claims and grants as a sender does). Parking and waking are those of
+ * park_ready.pml. Claims are compare-and-swaps and all else is under the channels' locks, so there are no store buffers.
  *
  * Invariant: a select is claimed once; exactly one case of it fires, or it ends by its context; each value arrives once; the select's memory is
  * touched by nobody, and stands in no queue, after it has returned.

@@ -1,12 +1,13 @@
 /* spin_to_idle.pml: work is submitted while Ps go to sleep.
  *
- * Mirrors: src/runtime/sched.c cygrt_enqueue (without a P), cygrt_wake_one, sleep_in_poller, any_work, start_spinning, stop_spinning,
- * steal, help; src/runtime/poller/epoll.c cygrt_poll, dispatch, cygrt_poller_notify; src/runtime/sysmon.c look_around, cygrt_sysmon_main,
- * cygrt_sysmon_poke.
- * Has: two Ps with their Ms, sysmon, a foreign thread that submits two tasks. The first to run queues a task on its own P and then
- * computes until somebody else has run that one: another P must come to it.
- * Left out: timers, next slots, and cygrt_maybe_wake: it reads without a fence and may miss a sleeper; it saves latency, and sysmon is
- * what nobody is lost by. A tick of sysmon is a step that is possible when it would do something.
+ * Mirrors: src/runtime/sched.c enqueue_global (cygrt_enqueue_on without a P), cygrt_wake_one, find_runnable, sleep_in_poller, any_work,
+ * start_spinning, stop_spinning, steal, help; src/runtime/poller/epoll.c cygrt_poll, dispatch, cygrt_poller_notify; src/runtime/sysmon.c
+ * look_around, cygrt_sysmon_main, cygrt_sysmon_poke.
+ * Has: two Ps with their Ms, sysmon, a foreign thread that submits a task. That queues another on its own P and then computes until
+ * somebody else has run that one: another P must come to it. spin -DTASKS=2 submits two; it holds, and takes a dozen times as long.
+ * Left out: timers, next slots, and cygrt_maybe_wake with those who call it (wake_for_old, clock_of, cygrt_poll, the last spinner): it
+ * reads without a fence and may miss a sleeper; it saves latency, and sysmon is what nobody is lost by. A tick of sysmon is a step that
+ * is possible when it would do something. A lone P (nprocs == 1) looks at less, and needs what MUTANT_2 and MUTANT_7 take away.
  * Weaker than the code: the stores that go before the two fences, and the length of the global queue, are plain stores. In the code they are
  * atomic read-modify-writes, on x86 as good as fences; here the fences are all there is.
  *
