@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CC = os.environ.get("CYGNET_AARCH64_CC", "aarch64-linux-gnu-gcc")
 QEMU = next((q for q in ("qemu-aarch64", "qemu-aarch64-static") if shutil.which(q)), None)
-LAYERS = ["base", "runtime", "sync", "io", "net"]
+LAYERS = ["base", "proto", "runtime", "sync", "io", "net"]
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which(CC), reason=f"no cross compiler ({CC})"),

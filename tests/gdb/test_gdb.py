@@ -14,7 +14,7 @@ LIBRARIES = ["debug", "strip-g", "strip-s", "static", "static-strip-g"]
 # From cygrt_entry upwards. What stands above these frames is the library's and changes; what stands below is garbage.
 LEAVING = ("leave_to", "cygrt_leave_to", "cygrt_leave")  # calls the switch; which of them is inline is the compiler's affair
 CHAINS = {
-    1: ["wait_inner", "work", "run_call", "cygrt_goroutine_main", "cygrt_entry"],
+    1: ["wait_inner", "work", "run_main", "run_call", "cygrt_goroutine_main", "cygrt_entry"],
     2: ["sleep_inner", "sleep_middle", "sleeper", "cygrt_goroutine_main", "cygrt_entry"],
     3: ["read_inner", "reader", "cygrt_goroutine_main", "cygrt_entry"],
     4: ["lock_inner", "locker", "cygrt_goroutine_main", "cygrt_entry"],
@@ -130,7 +130,7 @@ def check_chains(text, library, runner="all_are_parked"):
     assert "corrupt" not in text and "Cannot access memory" not in text, text
 
 
-CHAIN_NAMES = {f for chain in CHAINS.values() for f in chain if not f.startswith("cygrt_") and f != "run_call"} | {"compute"}
+CHAIN_NAMES = {f for chain in CHAINS.values() for f in chain if not f.startswith("cygrt_") and f not in ("run_call", "run_main")} | {"compute"}
 
 
 @pytest.fixture(scope="module", params=LIBRARIES)

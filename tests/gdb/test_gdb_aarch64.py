@@ -15,7 +15,7 @@ from test_unwind import check_change, check_whole, step_through
 CC = os.environ.get("CYGNET_AARCH64_CC", "aarch64-linux-gnu-gcc")
 QEMU = next((q for q in ("qemu-aarch64", "qemu-aarch64-static") if shutil.which(q)), None)
 GDB = shutil.which("gdb-multiarch")
-LAYERS = ["base", "runtime", "sync", "io", "net"]
+LAYERS = ["base", "proto", "runtime", "sync", "io", "net"]
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which(CC), reason=f"no cross compiler ({CC})"),

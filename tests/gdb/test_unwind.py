@@ -104,11 +104,14 @@ def samples(request, switching, tmp_path_factory):
 
 def test_perf_chains_end_at_the_goroutines_entry(samples):
     """Samples that have a goroutine's frames have all of them, and nothing below its first. A function that has not set its frame
-    pointer yet hides its caller from perf, so samples within cygrt_goroutine_main itself say nothing."""
+    pointer yet hides its caller from perf, so samples within cygrt_goroutine_main itself say nothing; and one at a `ret` hides its
+    caller's caller, whose frame pointer gcc's tables say is still on the stack, below what perf has copied."""
     of_goroutines = [c for c in samples if "cygrt_goroutine_main" in c[1:]]
     assert len(of_goroutines) > 0.8 * len(samples), [c for c in samples if c not in of_goroutines][:20]
-    for chain in of_goroutines:
-        assert chain[-1] == "cygrt_entry" and chain[-2] == "cygrt_goroutine_main", chain
+    whole = [c for c in of_goroutines if c[-1] == "cygrt_entry" and c[-2] == "cygrt_goroutine_main"]
+    assert all(c[-1] in ("cygrt_entry", "cygrt_goroutine_main") for c in of_goroutines), "something stands below a goroutine's first frame"
+    assert len(whole) >= 0.98 * len(of_goroutines), [c for c in of_goroutines if c not in whole][:20]
+    for chain in whole:
         assert len([n for n in chain if n in GOROUTINES]) <= 1, chain
 
 
