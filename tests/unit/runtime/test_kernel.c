@@ -45,6 +45,7 @@ static void ignore(void *arg) { (void)arg; }
 
 RT_TEST(test_fork_in_a_goroutine_leaves_the_child_without_runtime_and_able_to_exec) {
     cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
+    (void)ctx;
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
