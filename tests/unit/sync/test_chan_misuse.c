@@ -118,7 +118,7 @@ static void test_misuse_aborts_with_its_site(void **state) {
     CHECK_SAYS(&r, "cyg_chan_send has to wait outside a goroutine");
 }
 
-#ifndef RT_ASAN
+#if !defined(RT_ASAN) && !defined(RT_TSAN) /* they say it themselves */
 static int child_late_use(int argc, char **argv) {
     (void)argc, (void)argv;
     cyg_chan *c = cyg_chan_new(sizeof(int), 1);
@@ -139,7 +139,7 @@ int main(int argc, char **argv) {
     static const struct rt_child kids[] = {
         {"misuse", child_misuse},
         {"foreign_wait", child_foreign_wait},
-#ifndef RT_ASAN
+#if !defined(RT_ASAN) && !defined(RT_TSAN) /* they say it themselves */
         {"late_use", child_late_use},
 #endif
         {NULL, NULL},
@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dump_names_the_channel),
         cmocka_unit_test(test_misuse_aborts_with_its_site),
-#ifndef RT_ASAN
+#if !defined(RT_ASAN) && !defined(RT_TSAN) /* they say it themselves */
         cmocka_unit_test(test_use_after_the_last_release_aborts),
 #endif
     };
