@@ -6,6 +6,9 @@
 
 #define CYGRT_QUEUE_MASK (CYGRT_QUEUE - 1)
 
+/* One P has no thieves: what others might take needs no locked instruction. sysmon only looks. */
+static inline bool cygrt_alone(void) { return cygrt_sched.nprocs == 1; }
+
 /* Moves half of a full ring, and t, to the global queue. False if thieves made room meanwhile. */
 bool cygrt_queue_spill(struct p *p, struct cygrt_task *t, uint32_t head);
 
@@ -31,13 +34,18 @@ static inline void cygrt_queue_put(struct p *p, struct cygrt_task *t) {
 
 /* Next slot; its old occupant goes to the tail. */
 static inline void cygrt_queue_put_next(struct p *p, struct cygrt_task *t) {
-    struct cygrt_task *old = atomic_exchange_explicit(&p->next_slot, t, memory_order_acq_rel);
+    struct cygrt_task *old = cygrt_alone() ? atomic_load_explicit(&p->next_slot, memory_order_relaxed)
+                                           : atomic_exchange_explicit(&p->next_slot, t, memory_order_acq_rel);
+    if (cygrt_alone()) atomic_store_explicit(&p->next_slot, t, memory_order_relaxed);
     if (old) cygrt_queue_put(p, old);
 }
 
 static inline struct cygrt_task *cygrt_queue_get_next(struct p *p) {
     if (!atomic_load_explicit(&p->next_slot, memory_order_relaxed)) return NULL;
-    return atomic_exchange_explicit(&p->next_slot, NULL, memory_order_acq_rel);
+    if (!cygrt_alone()) return atomic_exchange_explicit(&p->next_slot, NULL, memory_order_acq_rel);
+    struct cygrt_task *t = atomic_load_explicit(&p->next_slot, memory_order_relaxed);
+    atomic_store_explicit(&p->next_slot, NULL, memory_order_relaxed);
+    return t;
 }
 
 /* Head. */
@@ -46,6 +54,10 @@ static inline struct cygrt_task *cygrt_queue_get(struct p *p) {
     for (;;) {
         if (h == atomic_load_explicit(&p->tail, memory_order_relaxed)) return NULL;
         struct cygrt_task *t = atomic_load_explicit(&p->ring[h & CYGRT_QUEUE_MASK], memory_order_relaxed);
+        if (cygrt_alone()) {
+            atomic_store_explicit(&p->head, h + 1, memory_order_release);
+            return t;
+        }
         if (atomic_compare_exchange_weak_explicit(&p->head, &h, h + 1, memory_order_acq_rel, memory_order_acquire))
             return t;
     }

@@ -21,7 +21,7 @@ static void clean(void) {
     memset(&owner, 0, sizeof owner);
     memset(thieves, 0, sizeof thieves);
     for (int i = 0; i < TASKS; i++) tasks[i].kind = CYGRT_TASK_RECORD;
-    cygrt_sched.nprocs = 1;
+    cygrt_sched.nprocs = 4; /* the owner and its thieves */
     cygrt_global_drop();
 }
 
