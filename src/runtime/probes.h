@@ -1,5 +1,5 @@
 /* probes.h: static trace points (USDT) for perf, bpftrace and SystemTap: a no-op instruction each until somebody attaches. They are
- * there when the library was built with <sys/sdt.h>. Provider cygnet; docs/guide/tracing-the-scheduler.md lists them. */
+ * there when the library was built with <sys/sdt.h>. Provider cygnet; docs/internals/runtime.md lists them. */
 #ifndef CYG_RUNTIME_PROBES_H
 #define CYG_RUNTIME_PROBES_H
 
