@@ -135,15 +135,16 @@ static void wake_for_the_end(struct m *m) {
     cygrt_futex_wake(&m->parked, 1);
 }
 
-/* Joins a thread; with patience >= 0 no longer than so long. */
-static bool join(pthread_t thread, cyg_duration patience) {
-    if (patience < 0) return pthread_join(thread, NULL) == 0;
-    int64_t end = cyg_unix_nano() + patience;
+/* Joins a thread; with end >= 0 (Unix time in ns) waits no longer than until then. */
+static bool join(pthread_t thread, int64_t end) {
+    if (end < 0) return pthread_join(thread, NULL) == 0;
     struct timespec ts = {.tv_sec = end / CYG_SECOND, .tv_nsec = end % CYG_SECOND};
     return pthread_timedjoin_np(thread, NULL, &ts) == 0;
 }
 
-/* Gives up, with everything left as it is, when a goroutine does not let its thread go within patience (< 0: waits for it). */
+/* With patience >= 0, when a goroutine does not let its thread go for so long, that thread is left to itself, the others are joined,
+ * and the rest of the runtime stays as it is: CYG_ETIMEDOUT.
+ */
 static int stop(cyg_duration patience) {
     struct cygrt_sched *s = &cygrt_sched;
     if (cygrt_g()) return cygrt_fail(CYG_ESTATE, "cyg_runtime_stop was called by a goroutine");
@@ -153,6 +154,8 @@ static int stop(cyg_duration patience) {
     atomic_store(&s->sysmon_deep, 0);
     cygrt_futex_wake(&s->sysmon_deep, 1);
     pthread_join(s->sysmon_thread, NULL);
+    int64_t end = patience < 0 ? -1 : cyg_unix_nano() + patience;
+    bool left = false;
     for (;;) { /* threads may still appear while others hand their P over */
         cyg_spin_lock(&s->lock);
         struct m *m = s->all_ms;
@@ -163,9 +166,14 @@ static int stop(cyg_duration patience) {
         s->idle_ms = NULL;
         cyg_spin_unlock(&s->lock);
         if (!m) break;
-        if (!join(m->thread, patience)) return CYG_ETIMEDOUT;
-        free(m);
+        if (join(m->thread, end)) {
+            free(m);
+        } else {
+            pthread_detach(m->thread);
+            left = true;
+        }
     }
+    if (left) return CYG_ETIMEDOUT;
     s->nms = 0;
     cygrt_profile_stop();
     s->orphans = NULL;
