@@ -23,23 +23,6 @@ struct exchange {
     char own_id[CYG_GW_REQUEST_ID_BYTES];
 };
 
-/* Holds the snapshot for a request on this server: the one in force, or, if that no longer has the server, the last that had.
- * Returns: the server's front in it; NULL only while the gateway ends. */
-static struct cyg_gw_front *hold_front(struct cyg_gw_server *s, cyg_snapshot_hold *hold, const struct cyg_gw_snapshot **out) {
-    cyg_snapshot *const places[] = {s->gw->current, s->last};
-    for (size_t i = 0; i < 2; i++) {
-        struct cyg_gw_snapshot *snapshot = cyg_snapshot_get(places[i], hold);
-        if (!snapshot) continue;
-        struct cyg_gw_front *front = s->id < snapshot->nservers ? snapshot->by_server[s->id] : NULL;
-        if (front) {
-            *out = snapshot;
-            return front;
-        }
-        cyg_snapshot_drop(hold);
-    }
-    return NULL;
-}
-
 static void choose_request_id(struct exchange *x) {
     x->request_id = (cyg_str){0};
     size_t n;
@@ -171,7 +154,7 @@ void cyg_gw_handle(cyg_http_req *req, cyg_http_res *res, void *server) {
     x.server = server;
     x.req = req;
     x.res = res;
-    x.front = hold_front(server, &x.hold, &x.snapshot);
+    x.front = cyg_gw_hold_front(server, &x.hold, &x.snapshot);
     if (!x.front) {
         cyg_http_res_close(res);
         (void)cyg_http_send(res, 503, "text/plain", "shutting down\n", 14);
@@ -197,7 +180,7 @@ void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr
     struct cyg_gw_server *s = server;
     cyg_snapshot_hold hold;
     const struct cyg_gw_snapshot *snapshot;
-    struct cyg_gw_front *front = hold_front(s, &hold, &snapshot);
+    struct cyg_gw_front *front = cyg_gw_hold_front(s, &hold, &snapshot);
     if (!front) return;
     cyg_gw_refusals_count(&front->refusals, reason);
     if (snapshot->log) {

@@ -1,6 +1,8 @@
 /* snapshot.c: see snapshot.h. */
 #include "gateway/snapshot.h"
 
+#include "gateway/state.h"
+
 #include <cygnet/runtime.h>
 #include <stdlib.h>
 
@@ -69,4 +71,19 @@ void cyg_gw_snapshot_free_later(void *snapshot) {
     struct cyg_gw_snapshot *s = snapshot;
     cyg_waitgroup_add(&s->context->workers, 1);
     if (cyg_go(free_main, s) < 0) free_main(s);
+}
+
+struct cyg_gw_front *cyg_gw_hold_front(struct cyg_gw_server *s, cyg_snapshot_hold *hold, const struct cyg_gw_snapshot **out) {
+    cyg_snapshot *const places[] = {s->gw->current, s->last};
+    for (size_t i = 0; i < 2; i++) {
+        struct cyg_gw_snapshot *snapshot = cyg_snapshot_get(places[i], hold);
+        if (!snapshot) continue;
+        struct cyg_gw_front *front = s->id < snapshot->nservers ? snapshot->by_server[s->id] : NULL;
+        if (front) {
+            *out = snapshot;
+            return front;
+        }
+        cyg_snapshot_drop(hold);
+    }
+    return NULL;
 }
