@@ -138,6 +138,14 @@ static void write_upstream_row(const struct cyg_gw_snapshot *s, struct cyg_gw_te
     }
 }
 
+/* Of the pool, and of connections beside it. */
+static void read_upstream(const struct cyg_gw_upstream *u, cyg_http_pool_stats *out) {
+    cyg_http_pool_get_stats(u->pool, out);
+    out->open += __atomic_load_n(&u->direct.open, __ATOMIC_RELAXED);
+    out->dials_total += __atomic_load_n(&u->direct.dials, __ATOMIC_RELAXED);
+    out->dial_errors_total += __atomic_load_n(&u->direct.dial_errors, __ATOMIC_RELAXED);
+}
+
 static void write_upstreams(const struct cyg_gw_snapshot *s, struct cyg_gw_text *t) {
     cyg_http_pool_stats *all = calloc(s->config->nendpoints, sizeof *all), *next = all;
     if (!all) {
@@ -146,7 +154,7 @@ static void write_upstreams(const struct cyg_gw_snapshot *s, struct cyg_gw_text 
     }
     for (size_t c = 0; c < s->config->nclusters; c++)
         for (size_t e = 0; e < s->members[c].config->nendpoints; e++)
-            cyg_http_pool_get_stats(s->members[c].endpoints[e]->pool, next++);
+            read_upstream(s->members[c].endpoints[e], next++);
     for (size_t r = 0; r < sizeof upstream_rows / sizeof *upstream_rows; r++) {
         if (upstream_rows[r].type) family(t, upstream_rows[r].name, upstream_rows[r].type, upstream_rows[r].help);
         write_upstream_row(s, t, r, all);
