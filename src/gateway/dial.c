@@ -1,6 +1,7 @@
 /* dial.c: see dial.h. */
 #include "gateway/dial.h"
 
+#include <cygnet/context.h>
 #include <cygnet/runtime.h>
 
 static int dial_one(const struct cyg_gw_upstream *u, bool udp, cyg_conn **out) {

@@ -7,8 +7,8 @@
 #include "gateway/cluster.h"
 
 struct cyg_gw_dialled {
-    cyg_conn *conn;                    /* NULL: there is none */
-    struct cyg_gw_upstream *upstream;  /* the endpoint tried last: one reference; NULL: none was */
+    cyg_conn *conn;                   /* NULL: there is none */
+    struct cyg_gw_upstream *upstream; /* the endpoint tried last: one reference; NULL: none was */
     unsigned attempts;
 };
 

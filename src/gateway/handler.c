@@ -203,3 +203,45 @@ void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr
     }
     cyg_snapshot_drop(&hold);
 }
+
+/* ---- before the first request ------------------------------------------------------------------------------------- */
+
+static void log_begin(const struct cyg_gw_server *s, const struct cyg_gw_snapshot *snapshot,
+                      const struct cyg_gw_front *front, const cyg_addr *peer, int64_t duration_ns,
+                      enum cyg_gw_ending ending) {
+    char remote[CYG_ADDR_STRLEN];
+    struct cyg_gw_access a = {
+        .start_unix_ns = cyg_unix_nano() - duration_ns,
+        .response_flags = cyg_str_of(cyg_gw_ending_info(ending)->flags),
+        .response_code_details = cyg_str_of(cyg_gw_ending_info(ending)->word),
+        .duration_ns = duration_ns,
+        .upstream_service_ns = -1,
+        .downstream_local_address = cyg_str_of(s->text),
+        .downstream_remote_address = {remote, cyg_addr_format(peer, remote, sizeof remote)},
+        .listener = front->config->name,
+        .config_version = snapshot->config->version,
+    };
+    (void)cyg_gw_access_write(snapshot->log->lines, &a);
+}
+
+int cyg_gw_begin(void *server, cyg_conn *c, cyg_addr *peer) {
+    struct cyg_gw_server *s = server;
+    cyg_snapshot_hold hold;
+    const struct cyg_gw_snapshot *snapshot;
+    struct cyg_gw_front *front = cyg_gw_hold_front(s, &hold, &snapshot);
+    if (!front) return CYG_ECLOSED;
+    struct cyg_gw_parties parties = {.client = *peer};
+    enum cyg_gw_ending ending;
+    cyg_time started = cyg_now();
+    int err = 0;
+    if (front->config->proxy_protocol.naccept_from > 0) /* a reload may have taken it away since */
+        err = cyg_gw_proxy_accept(c, &front->config->proxy_protocol, &front->proxy, &parties, &ending);
+    if (err < 0) {
+        cyg_gw_refusals_count(&front->refusals, cyg_gw_ending_info(ending)->word);
+        if (snapshot->log) log_begin(s, snapshot, front, peer, cyg_now() - started, ending);
+    } else {
+        *peer = parties.client;
+    }
+    cyg_snapshot_drop(&hold);
+    return err;
+}

@@ -15,13 +15,15 @@ static void count_tcp(struct cyg_gw_l4 *l4, cyg_metrics *registry, cyg_label lis
         l4->ends[e] = cyg_counter_new(registry, "cygnet_tcp_connections_total", "TCP connections ended, by how.",
                                       (cyg_label[]){listener, {"reason", info->word}}, 2);
     }
-    const char *bytes = "cygnet_tcp_bytes_total", *help = "Bytes of TCP connections that have ended, from (in) and to (out) clients.";
+    const char *bytes = "cygnet_tcp_bytes_total",
+               *help = "Bytes of TCP connections that have ended, from (in) and to (out) clients.";
     l4->received = cyg_counter_new(registry, bytes, help, (cyg_label[]){listener, {"direction", "in"}}, 2);
     l4->sent = cyg_counter_new(registry, bytes, help, (cyg_label[]){listener, {"direction", "out"}}, 2);
-    l4->seconds = cyg_histogram_new(registry, "cygnet_tcp_connection_duration_seconds", "How long TCP connections lasted.", &listener,
-                                    1, NULL, 0);
-    l4->connect_seconds = cyg_histogram_new(registry, "cygnet_tcp_connect_duration_seconds",
-                                            "From a connection's begin until an endpoint had taken it.", &listener, 1, NULL, 0);
+    l4->seconds = cyg_histogram_new(registry, "cygnet_tcp_connection_duration_seconds",
+                                    "How long TCP connections lasted.", &listener, 1, NULL, 0);
+    l4->connect_seconds =
+        cyg_histogram_new(registry, "cygnet_tcp_connect_duration_seconds",
+                          "From a connection's begin until an endpoint had taken it.", &listener, 1, NULL, 0);
 }
 
 static void count_udp(struct cyg_gw_l4 *l4, cyg_metrics *registry, cyg_label listener) {
@@ -32,15 +34,17 @@ static void count_udp(struct cyg_gw_l4 *l4, cyg_metrics *registry, cyg_label lis
                                       "UDP sessions ended, by how; of those refused, each datagram.",
                                       (cyg_label[]){listener, {"reason", info->word}}, 2);
     }
-    const char *bytes = "cygnet_udp_bytes_total", *help = "Bytes in datagrams passed on from (in) and to (out) clients.";
+    const char *bytes = "cygnet_udp_bytes_total",
+               *help = "Bytes in datagrams passed on from (in) and to (out) clients.";
     l4->received = cyg_counter_new(registry, bytes, help, (cyg_label[]){listener, {"direction", "in"}}, 2);
     l4->sent = cyg_counter_new(registry, bytes, help, (cyg_label[]){listener, {"direction", "out"}}, 2);
     const char *datagrams = "cygnet_udp_datagrams_total";
     help = "Datagrams passed on from (in) and to (out) clients.";
     l4->in_datagrams = cyg_counter_new(registry, datagrams, help, (cyg_label[]){listener, {"direction", "in"}}, 2);
     l4->out_datagrams = cyg_counter_new(registry, datagrams, help, (cyg_label[]){listener, {"direction", "out"}}, 2);
-    l4->dropped_datagrams = cyg_counter_new(registry, "cygnet_udp_dropped_total",
-                                            "Datagrams of sessions that could not be passed on: larger than one can be, or no room.", &listener, 1);
+    l4->dropped_datagrams = cyg_counter_new(
+        registry, "cygnet_udp_dropped_total",
+        "Datagrams of sessions that could not be passed on: larger than one can be, or no room.", &listener, 1);
 }
 
 /* ---- lifetime --------------------------------------------------------------------------------------------------- */

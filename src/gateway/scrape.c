@@ -37,8 +37,8 @@ static const struct {
     size_t at;
     unsigned only; /* protocols, bits */
 } listener_rows[] = {
-    {"cygnet_listener_connections", "gauge", "Connections open now.", offsetof(struct cyg_gw_server_numbers, connections),
-     HTTP | TCP},
+    {"cygnet_listener_connections", "gauge", "Connections open now.",
+     offsetof(struct cyg_gw_server_numbers, connections), HTTP | TCP},
     {"cygnet_listener_connections_total", "counter", "Connections accepted.",
      offsetof(struct cyg_gw_server_numbers, sockets.accepted_total), HTTP | TCP},
     {"cygnet_listener_requests_in_flight", "gauge", "Requests being handled now.",
@@ -153,8 +153,7 @@ static void write_upstreams(const struct cyg_gw_snapshot *s, struct cyg_gw_text 
         return;
     }
     for (size_t c = 0; c < s->config->nclusters; c++)
-        for (size_t e = 0; e < s->members[c].config->nendpoints; e++)
-            read_upstream(s->members[c].endpoints[e], next++);
+        for (size_t e = 0; e < s->members[c].config->nendpoints; e++) read_upstream(s->members[c].endpoints[e], next++);
     for (size_t r = 0; r < sizeof upstream_rows / sizeof *upstream_rows; r++) {
         if (upstream_rows[r].type) family(t, upstream_rows[r].name, upstream_rows[r].type, upstream_rows[r].help);
         write_upstream_row(s, t, r, all);

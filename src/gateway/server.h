@@ -22,7 +22,7 @@ struct cyg_gw_server {
     void *own;                  /* the protocol's */
     bool removed;               /* drains, or has drained; of the reloading goroutine */
     struct cyg_gw_server *next; /* in gw->former_admins */
-    cyg_snapshot *last; /* the snapshot for what comes in after a reload has removed this server */
+    cyg_snapshot *last;         /* the snapshot for what comes in after a reload has removed this server */
 };
 
 /* Opens the socket; nothing is accepted yet. Blocks: never. From: goroutine. Returns: 0, CYG_ENOMEM, or an error of cyg_listen

@@ -18,8 +18,8 @@ struct http {
 struct own {
     cyg_listener *listener; /* NULL once closed */
     struct http *http;      /* guarded by gw->lock; NULL once drained */
-    cyg_ctx *accepting;     /* cancelled to stop the accept loop without closing the socket; of the reloading goroutine */
-    cyg_waitgroup accepts;  /* 1 while the accept loop runs */
+    cyg_ctx *accepting; /* cancelled to stop the accept loop without closing the socket; of the reloading goroutine */
+    cyg_waitgroup accepts; /* 1 while the accept loop runs */
 };
 
 static struct own *own_of(const struct cyg_gw_server *s) { return s->own; }
@@ -53,6 +53,7 @@ static cyg_http_server_opts opts_of(const struct cyg_gw_listener *l) {
         .body_timeout = l->timeouts.body,
         .write_timeout = l->timeouts.write,
         .on_refused = cyg_gw_refused,
+        .on_begin = l->proxy_protocol.naccept_from > 0 ? cyg_gw_begin : NULL,
     };
 }
 
@@ -60,7 +61,7 @@ static bool same_opts(const cyg_http_server_opts *a, const cyg_http_server_opts 
     return a->max_head_bytes == b->max_head_bytes && a->max_fields == b->max_fields &&
            a->max_body_bytes == b->max_body_bytes && a->max_conns == b->max_conns &&
            a->head_timeout == b->head_timeout && a->idle_timeout == b->idle_timeout &&
-           a->body_timeout == b->body_timeout && a->write_timeout == b->write_timeout;
+           a->body_timeout == b->body_timeout && a->write_timeout == b->write_timeout && a->on_begin == b->on_begin;
 }
 
 static void http_discard(void *prepared) {
@@ -78,7 +79,7 @@ static int http_prepare(struct cyg_gw_server *s, const struct cyg_gw_listener *l
     struct http *h = calloc(1, sizeof *h);
     if (!h) return CYG_ENOMEM;
     h->opts = opts;
-    opts.on_refused_arg = s;
+    opts.on_refused_arg = opts.on_begin_arg = s;
     int err = cyg_http_server_new(l ? cyg_gw_handle : cyg_gw_admin_handle, s, &opts, &h->http);
     if (err < 0)
         free(h);

@@ -23,10 +23,10 @@ struct cyg_gw_context {
 /* One listener of the document. */
 struct cyg_gw_front {
     const struct cyg_gw_listener *config;
-    struct cyg_gw_router *router;   /* http, as traffic and refusals */
+    struct cyg_gw_router *router; /* http, as traffic and refusals */
     struct cyg_gw_traffic *traffic; /* one a route, in the order of config->routes, and one for requests without a route */
     struct cyg_gw_refusals refusals;
-    struct cyg_gw_l4 *l4;           /* tcp, udp; else NULL */
+    struct cyg_gw_l4 *l4;               /* tcp, udp; else NULL */
     struct cyg_gw_proxy_counters proxy; /* with proxy_protocol */
 };
 

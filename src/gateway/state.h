@@ -40,6 +40,9 @@ struct cyg_gw_front *cyg_gw_hold_front(struct cyg_gw_server *s, cyg_snapshot_hol
 void cyg_gw_handle(cyg_http_req *req, cyg_http_res *res, void *server);
 void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr *peer, const cyg_http_req *req_or_null);
 
+/* handler.c: what precedes HTTP on a connection of a listener with proxy_protocol: a cyg_http_server_opts.on_begin. */
+int cyg_gw_begin(void *server, cyg_conn *c, cyg_addr *peer);
+
 /* admin.c: the admin address's, its argument a server, too. */
 void cyg_gw_admin_handle(cyg_http_req *req, cyg_http_res *res, void *server);
 
