@@ -472,7 +472,7 @@ def test_descriptors_are_back_after_thousands_of_failures(gateway, scripted):
         {"name": "refused", "address": "127.0.0.1:0", "protocol": "tcp", "cluster": "mysql",
          "proxy_protocol": {"accept_from": ["10.0.0.1"]}},
         {"name": "capped", "address": "127.0.0.1:0", "protocol": "tcp", "cluster": "mysql",
-         "limits": {"max_connections_per_address": 1, "max_half_closed": 0}}]
+         "limits": {"max_connections_per_address": 1, "max_half_closed": 0}, "timeouts": {"idle": "300ms"}}]
     config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % dead]})
     g = gateway(config)
     header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
