@@ -63,7 +63,7 @@ RT_TEST(test_cancel_takes_one_out_of_the_queue) {
     WAIT_FOR(LOAD(done) == 3);
     CHECK(results[0] == 0 && results[4] == 0);
     CHECK(!fdlock_release(&word, FD_READ));
-    CHECK_EQ(LOAD(word.word), 0); /* nobody is counted any more */
+    CHECK_EQ(atomic_load(&word.word), 0); /* nobody is counted any more */
 }
 
 /* ---- stress ------------------------------------------------------------------------------------------------------------- */
@@ -121,7 +121,7 @@ RT_TEST(test_stress_one_holder_a_side_and_one_end) {
         WAIT_FOR(LOAD(done) == 8);
         CHECK_EQ(LOAD(closed_seen), 6);
         CHECK_EQ(LOAD(ends), 1); /* so the descriptor is closed once, by the last who used it */
-        CHECK_EQ(LOAD(word.word), 1);
+        CHECK_EQ(atomic_load(&word.word), 1);
     }
 }
 
