@@ -65,7 +65,7 @@ typedef struct cyg_packet {
     size_t segment_bytes; /* not 0: data is several datagrams of so many bytes each, the last one of what is left */
     bool truncated;       /* receiving: it was larger than size, the rest is gone */
     uint32_t ifindex; /* receiving, with packet_info: the interface it came in by; sending: by which (0: as routed) */
-    cyg_addr peer;      /* receiving: the sender; sending: to whom, family CYG_AF_NONE on a dialled conn */
+    cyg_addr peer;    /* receiving: the sender; sending: to whom, family CYG_AF_NONE on a dialled conn */
     cyg_addr local; /* with packet_info, the address it was sent to; sending: the source (CYG_AF_NONE: as routed); port unused */
     uint64_t reserve[2];
 } cyg_packet;

@@ -23,7 +23,7 @@ struct fdlock {
 
 enum fd_side { FD_READ = 0, FD_WRITE = 1 };
 
-int fdlock_acquire(struct fdlock *l, enum fd_side side);  /* 0 or CYG_ECLOSED; parks while another holds this side */
+int fdlock_acquire(struct fdlock *l, enum fd_side side); /* 0, CYG_ECLOSED, or the context's; parks while another has it */
 bool fdlock_release(struct fdlock *l, enum fd_side side); /* true: closed, and this was the last user */
 int fdlock_use(struct fdlock *l);                         /* a user without a side; 0 or CYG_ECLOSED */
 bool fdlock_unuse(struct fdlock *l);                      /* as fdlock_release */
