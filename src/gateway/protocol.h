@@ -17,6 +17,7 @@ struct cyg_gw_server_numbers {
     uint64_t connections; /* open now; udp: sessions */
     uint64_t requests;    /* http: being handled now */
     uint64_t half_closed; /* tcp: of the connections, with one side ended */
+    uint64_t drops;       /* udp: datagrams that the kernel had no room for */
     cyg_listener_stats sockets;
 };
 

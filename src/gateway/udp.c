@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define READ_BATCH CYG_PACKET_BATCH
+#define IDLE_BUFFERS 16
 #define ERROR_PAUSE (10 * CYG_MILLISECOND)
 #define QUIET CYG_SECOND /* in a drain: a session without a datagram for so long has nothing more to wait for */
 #define SWEEP (100 * CYG_MILLISECOND)
@@ -41,7 +42,7 @@ static int udp_open(struct cyg_gw_server *s, const char *network, const char *bi
     if (cyg_conn_local_addr(own->socket, &bound) == 0) cyg_addr_format(&bound, s->text, sizeof s->text);
     own->sessions =
         cyg_map_new(&(cyg_map_opts){.acquire = cyg_gw_udp_session_acquire, .release = cyg_gw_udp_session_release});
-    own->buffers = cyg_objpool_new(&(cyg_objpool_opts){.size = sizeof(struct cyg_gw_udp_buffer)});
+    own->buffers = cyg_objpool_new(sizeof(struct cyg_gw_udp_buffer), &(cyg_objpool_opts){.max_idle = IDLE_BUFFERS});
     s->own = own;
     return 0;
 }
@@ -216,7 +217,9 @@ static uint64_t udp_shutdown(struct cyg_gw_server *s, cyg_time deadline) {
 }
 
 static void udp_stats(const struct cyg_gw_server *s, struct cyg_gw_server_numbers *out) {
+    cyg_packet_stats stats;
     out->connections += __atomic_load_n(&own_of(s)->open, __ATOMIC_RELAXED);
+    if (cyg_packet_get_stats(own_of(s)->socket, &stats) == 0) out->drops += stats.dropped_total;
 }
 
 static void udp_free(struct cyg_gw_server *s) {

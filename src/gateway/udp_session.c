@@ -159,22 +159,21 @@ static void answer(struct cyg_gw_udp_session *u, cyg_packet *v, unsigned n) {
     if (dropped) cyg_counter_add(u->l4->dropped_datagrams, dropped);
 }
 
-/* Takes what has come from the endpoint. Returns: false if the session has ended. */
-static bool take_replies(struct cyg_gw_udp_session *u, struct cyg_gw_udp_buffer *b) {
+/* Takes what has come from the endpoint; an error ends the session. */
+static void take_replies(struct cyg_gw_udp_session *u, struct cyg_gw_udp_buffer *b) {
     for (int k = 0; k < BATCHES_AT_ONCE; k++) {
         for (unsigned i = 0; i < CYG_GW_UDP_BATCH; i++)
             b->packets[i] = (cyg_packet){.data = b->room[i], .size = CYG_PACKET_MAX};
         int n = cyg_packet_recv_batch(u->dialled.conn, b->packets, CYG_GW_UDP_BATCH);
-        if (n == CYG_ETIMEDOUT) return true; /* a false alarm */
+        if (n == CYG_ETIMEDOUT) return; /* a false alarm */
         if (n < 0) { /* the endpoint's machine says that nobody is there; or the socket was closed by an end, which counts then */
             cyg_gw_udp_session_end(u, CYG_GW_END_NO_HEALTHY_UPSTREAM);
-            return false;
+            return;
         }
         __atomic_store_n(&u->last, cyg_now_cached(), __ATOMIC_RELAXED);
         answer(u, b->packets, (unsigned)n);
-        if (n < CYG_GW_UDP_BATCH) break;
+        if (n < CYG_GW_UDP_BATCH) return;
     }
-    return true;
 }
 
 /* Runs as the owner. */
@@ -187,7 +186,7 @@ static void ready(void *arg, int why) {
         if (!b)
             cyg_gw_udp_session_end(u, CYG_GW_END_NO_MEMORY);
         else
-            (void)take_replies(u, b);
+            take_replies(u, b);
         if (b) cyg_objpool_put(own_of(u)->buffers, b);
     }
     if (why == CYG_ECLOSED || cyg_gw_udp_session_ended(u))

@@ -13,6 +13,7 @@
 #include "gateway/proxy_accept.h"
 #include "gateway/snapshot.h"
 
+#include <cygnet/context.h>
 #include <cygnet/map.h>
 #include <cygnet/objpool.h>
 #include <cygnet/packet.h>

@@ -1,6 +1,7 @@
 """Listeners of tcp: bytes and ends of both directions arrive, limits hold, and what went wrong is told and leaves nothing behind."""
 import contextlib
 import errno
+import json
 import os
 import select
 import signal
@@ -339,6 +340,22 @@ def test_reload_changes_limits_for_new_connections_and_leaves_old_ones(gateway, 
         s.sendall(b"y")
         assert s.recv(1) == b"y"
         assert g.metric("cygnet_config_snapshots") == 1  # an open connection keeps none
+
+
+def test_admin_shows_what_a_listener_runs_with(gateway, scripted):
+    server = scripted(echo)
+    config = tcp_config([server.port], {"proxy_protocol": {"accept_from": ["10.0.0.0/8"]}, "limits": {"max_half_closed": 3}},
+                        {"proxy_protocol": {"send": "v2"}})
+    config["listeners"].append({"name": "names", "address": "127.0.0.1:0", "protocol": "udp", "cluster": "mysql"})
+    g = gateway(config)
+    got = json.loads(g.admin_get("/config").body)
+    db, names = got["listeners"]
+    assert db == {"name": "db", "address": "127.0.0.1:0", "bound": "127.0.0.1:%d" % g.port("db"), "protocol": "tcp", "cluster": "mysql",
+                  "timeouts": {"idle_seconds": 3600, "half_closed_seconds": 30},
+                  "limits": {"max_connections": 65536, "max_connections_per_address": 0, "max_half_closed": 3},
+                  "proxy_protocol": {"accept_from": ["10.0.0.0/8"], "timeout_seconds": 5}}
+    assert names["protocol"] == "udp" and names["limits"] == {"max_sessions": 8192} and names["timeouts"] == {"idle_seconds": 60}
+    assert got["clusters"][0]["proxy_protocol"] == {"send": "v2"}
 
 
 def test_the_protocol_of_an_address_cannot_change(gateway, scripted):
