@@ -5,6 +5,7 @@
 #include "gateway/state.h"
 #include "gateway/text.h"
 
+#include <cygnet/copy.h>
 #include <cygnet/debug.h>
 #include <cygnet/runtime.h>
 #include <stdatomic.h>
@@ -229,6 +230,22 @@ static void write_runtime(struct cyg_gw_text *t) {
     single(t, "cygnet_runtime_procs", "gauge", "Goroutines that can run at once.", cyg_procs());
 }
 
+/* How bytes of TCP connections went, and why not in the kernel. */
+static void write_copies(struct cyg_gw_text *t) {
+    cyg_copy_stats s;
+    cyg_copy_get_stats(&s);
+    family(t, "cygnet_copy_bytes_total", "counter", "Bytes passed on between connections, by path.");
+    for (int p = 0; p < CYG_COPY_PATHS; p++)
+        cyg_gw_text_printf(t, "cygnet_copy_bytes_total{path=\"%s\"} %llu\n", cyg_copy_path_name((cyg_copy_path)p),
+                           (unsigned long long)s.bytes_total[p]);
+    family(t, "cygnet_copy_fallbacks_total", "counter", "Directions that went through a buffer for a while, by why.");
+    for (int r = 1; r < CYG_COPY_REASONS; r++)
+        cyg_gw_text_printf(t, "cygnet_copy_fallbacks_total{reason=\"%s\"} %llu\n",
+                           cyg_copy_reason_name((cyg_copy_reason)r), (unsigned long long)s.fallbacks_total[r]);
+    single(t, "cygnet_copy_pipes", "gauge", "Pipes open for bytes on their way.", s.pipes_open);
+    single(t, "cygnet_copy_pipes_refused_total", "counter", "Times there was no pipe to be had.", s.pipes_refused_total);
+}
+
 /* What has been parked or left for long. Looking costs a step a goroutine and a system call a connection: once a minute at most. */
 #define LOOK_EVERY (1 * CYG_MINUTE)
 #define PARKED_LONG (10 * CYG_MINUTE)
@@ -287,6 +304,7 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
         cyg_snapshot_drop(&hold);
     }
     write_runtime(out);
+    write_copies(out);
     write_leaks(out);
     write_process(gw, out);
 }

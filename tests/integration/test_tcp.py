@@ -44,6 +44,8 @@ def test_hundreds_of_mebibytes_both_ways_arrive_as_they_were(gateway, scripted):
     assert (line["bytes_received"], line["bytes_sent"]) == (160 * MIB, 96 * MIB)
     assert g.metric("cygnet_tcp_bytes_total", listener="db", direction="in") == 160 * MIB
     assert g.metric("cygnet_tcp_bytes_total", listener="db", direction="out") == 96 * MIB
+    assert g.metric("cygnet_copy_bytes_total") == 256 * MIB
+    assert g.metric("cygnet_copy_bytes_total", path="splice") > 200 * MIB  # in the kernel, whatever the wrapper around the connection
 
 
 def test_client_ends_its_direction_and_still_gets_the_answer(gateway, scripted):
