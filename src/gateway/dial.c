@@ -3,6 +3,7 @@
 
 #include <cygnet/context.h>
 #include <cygnet/runtime.h>
+#include <errno.h>
 
 static int dial_one(const struct cyg_gw_upstream *u, bool udp, cyg_conn **out) {
     cyg_dial_opts opts = {.timeout = u->connect_timeout};
@@ -26,6 +27,13 @@ int cyg_gw_dial(struct cyg_gw_upstreams *registry, struct cyg_gw_members *m, boo
     out->upstream = cyg_gw_upstream_acquire(registry, u);
     if (err == 0) __atomic_add_fetch(&u->direct.open, 1, __ATOMIC_RELAXED);
     return err;
+}
+
+enum cyg_gw_ending cyg_gw_dial_ending(int err) {
+    if (err == CYG_ECANCELED) return CYG_GW_END_DRAINED;
+    if (err == -EADDRNOTAVAIL) return CYG_GW_END_PORTS_EXHAUSTED;
+    if (err == CYG_ENOMEM || err == -EMFILE || err == -ENFILE) return CYG_GW_END_NO_MEMORY;
+    return CYG_GW_END_NO_HEALTHY_UPSTREAM;
 }
 
 void cyg_gw_hang_up(struct cyg_gw_upstreams *registry, struct cyg_gw_dialled *d) {

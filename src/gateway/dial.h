@@ -5,6 +5,7 @@
 #define CYG_GATEWAY_DIAL_H
 
 #include "gateway/cluster.h"
+#include "gateway/ending.h"
 
 struct cyg_gw_dialled {
     cyg_conn *conn;                   /* NULL: there is none */
@@ -16,6 +17,9 @@ struct cyg_gw_dialled {
  * the first does. A cancelled context ends it. Blocks: parks, for up to the cluster's connect timeout an endpoint. From: goroutine.
  * Owns: the caller ends *out with cyg_gw_hang_up, also after an error. Returns: 0, or the last endpoint's error. */
 int cyg_gw_dial(struct cyg_gw_upstreams *registry, struct cyg_gw_members *m, bool udp, struct cyg_gw_dialled *out);
+
+/* What an error of cyg_gw_dial means for who wanted the connection. Blocks: never. */
+enum cyg_gw_ending cyg_gw_dial_ending(int err);
 
 /* Closes the connection and lets the endpoint go. Blocks: parks for a short lock. From: goroutine. */
 void cyg_gw_hang_up(struct cyg_gw_upstreams *registry, struct cyg_gw_dialled *d);

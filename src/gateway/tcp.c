@@ -84,13 +84,6 @@ static void reset(cyg_conn *c) {
     (void)cyg_close(c);
 }
 
-static enum cyg_gw_ending dial_failed(int err) {
-    if (err == CYG_ECANCELED) return CYG_GW_END_DRAINED;
-    if (err == -EADDRNOTAVAIL) return CYG_GW_END_PORTS_EXHAUSTED;
-    if (err == CYG_ENOMEM || err == -EMFILE || err == -ENFILE) return CYG_GW_END_NO_MEMORY;
-    return CYG_GW_END_NO_HEALTHY_UPSTREAM;
-}
-
 /* Everything until bytes can flow: who it is for, and an endpoint that knows. Not inlined: its stack is not needed any more while
  * they do. Returns: 0; or negative, and *ending says why. */
 static __attribute__((noinline)) int begin(struct arrival *a, struct cyg_gw_parties *parties, struct cyg_gw_dialled *d,
@@ -105,7 +98,7 @@ static __attribute__((noinline)) int begin(struct arrival *a, struct cyg_gw_part
     int err = proxy->naccept_from ? cyg_gw_proxy_accept(a->conn, proxy, &front->proxy, parties, ending) : 0;
     if (err == 0) {
         err = cyg_gw_dial(&s->gw->context.upstreams, &snapshot->members[front->config->cluster->index], false, d);
-        if (err < 0) *ending = dial_failed(err);
+        if (err < 0) *ending = cyg_gw_dial_ending(err);
     }
     cyg_snapshot_drop(&hold);
     if (err == 0 && a->l4->send != CYG_GW_PROXY_OFF) {
@@ -118,22 +111,22 @@ static __attribute__((noinline)) int begin(struct arrival *a, struct cyg_gw_part
     return err;
 }
 
-static void serve(struct arrival *a, struct cyg_gw_l4_record *r) {
+static void serve(struct arrival *a) {
     struct cyg_gw_parties parties = {.client = a->client};
     struct cyg_gw_dialled d = {0};
+    struct cyg_gw_l4_record r = {.started = a->started, .client = &parties.client};
     (void)cyg_conn_local_addr(a->conn, &parties.local);
-    int err = begin(a, &parties, &d, &r->ending);
-    if (err == 0) r->ending = cyg_gw_tcp_relay(own_of(a->server), a->l4, a->conn, d.conn, &r->received, &r->sent);
-    if (r->ending == CYG_GW_END_RELAYED) {
+    int err = begin(a, &parties, &d, &r.ending);
+    if (err == 0) r.ending = cyg_gw_tcp_relay(own_of(a->server), a->l4, a->conn, d.conn, &r.received, &r.sent);
+    if (r.ending == CYG_GW_END_RELAYED) {
         (void)cyg_close(a->conn);
     } else {
         if (d.conn) (void)cyg_conn_reset_on_close(d.conn);
         reset(a->conn);
     }
-    r->client = &parties.client;
-    r->upstream = d.upstream ? d.upstream->address : NULL;
-    r->attempts = d.attempts;
-    cyg_gw_l4_finish(a->server, a->l4, r);
+    r.upstream = d.upstream ? d.upstream->address : NULL;
+    r.attempts = d.attempts;
+    cyg_gw_l4_finish(a->server, a->l4, &r);
     cyg_gw_hang_up(&a->server->gw->context.upstreams, &d);
 }
 
@@ -141,7 +134,7 @@ static void connection(void *arg) {
     struct arrival *a = arg;
     struct cyg_gw_tcp *t = own_of(a->server);
     cyg_ctx_scope scope = cyg_ctx_enter(t->relaying); /* not the accept loop's, which a drain ends first */
-    serve(a, &(struct cyg_gw_l4_record){.started = a->started});
+    serve(a);
     cyg_ctx_leave(&scope);
     if (a->by_address) address_leave(t, &a->client);
     cyg_gw_l4_release(a->l4);

@@ -57,11 +57,10 @@ static struct cyg_gw_udp_key key_of(const cyg_packet *p) {
     return k;
 }
 
-/* The session of a datagram's sender, acquired: that there is, or a new one. NULL: there is none, and it was counted why. */
-static struct cyg_gw_udp_session *session_of(struct cyg_gw_server *s, const cyg_packet *p, const struct cyg_gw_udp_key *key) {
-    struct cyg_gw_udp_session *u = cyg_map_get(own_of(s)->sessions, (cyg_str){(const char *)key, sizeof *key});
-    if (u) return u;
-    return cyg_gw_udp_session_new(s, key, p, &u) == 0 ? u : NULL;
+static uint64_t datagrams_in(const cyg_packet *v, unsigned n) {
+    uint64_t datagrams = 0;
+    for (unsigned i = 0; i < n; i++) datagrams += cyg_packet_segments(&v[i], v[i].n);
+    return datagrams;
 }
 
 /* Each datagram alone, behind the PROXY header. Returns: datagrams sent, or the first error. */
@@ -94,37 +93,48 @@ static int send_some(struct reader *r, struct cyg_gw_udp_session *u, cyg_packet 
     return cyg_packet_send_batch(u->dialled.conn, v, n);
 }
 
-/* Passes n packets of one client on. An endpoint that is known to be gone ends the session; the packet goes by a new one, once. */
+static void count_passed(struct cyg_gw_udp_session *u, const cyg_packet *v, unsigned n) {
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < n; i++) bytes += v[i].n;
+    __atomic_store_n(&u->last, cyg_now_cached(), __ATOMIC_RELAXED);
+    __atomic_add_fetch(&u->received, bytes, __ATOMIC_RELAXED);
+    cyg_counter_add(u->l4->received, bytes);
+    cyg_counter_add(u->l4->in_datagrams, datagrams_in(v, n));
+}
+
+/* Sends n packets through a session; what cannot be sent is dropped. Returns: how many were dealt with: all, or those before the
+ * session turned out to have ended. */
+static unsigned send_all(struct reader *r, struct cyg_gw_udp_session *u, cyg_packet *v, unsigned n) {
+    unsigned i = 0;
+    while (i < n) {
+        if (cyg_gw_udp_session_ended(u)) return i;
+        int sent = send_some(r, u, v + i, n - i);
+        if (sent > 0) {
+            count_passed(u, v + i, (unsigned)sent);
+            i += (unsigned)sent;
+        } else if (sent == -ECONNREFUSED) { /* an earlier one found nobody */
+            cyg_gw_udp_session_end(u, CYG_GW_END_NO_HEALTHY_UPSTREAM);
+        } else if (sent != CYG_ECLOSED) {
+            cyg_counter_add(u->l4->dropped_datagrams, datagrams_in(v + i, 1));
+            i++;
+        }
+    }
+    return n;
+}
+
+/* Passes n packets of one client on: through its session, and when that one ends under way, through another, once. */
 static void pass_on(struct reader *r, cyg_packet *v, unsigned n, const struct cyg_gw_udp_key *key) {
     struct cyg_gw_server *s = r->server;
     cyg_packet first = v[0]; /* before its addresses are changed for sending */
-    struct cyg_gw_udp_session *u = session_of(s, &first, key);
-    bool again = true;
-    for (unsigned i = 0; u && i < n;) {
-        int sent = cyg_gw_udp_session_ended(u) ? -ECONNREFUSED : send_some(r, u, v + i, n - i);
-        if (sent > 0) {
-            uint64_t bytes = 0, datagrams = 0;
-            for (unsigned end = i + (unsigned)sent; i < end; i++) {
-                bytes += v[i].n;
-                datagrams += cyg_packet_segments(&v[i], v[i].n);
-            }
-            __atomic_store_n(&u->last, cyg_now_cached(), __ATOMIC_RELAXED);
-            __atomic_add_fetch(&u->received, bytes, __ATOMIC_RELAXED);
-            cyg_counter_add(u->l4->received, bytes);
-            cyg_counter_add(u->l4->in_datagrams, datagrams);
-            continue;
-        }
-        if (sent == -ECONNREFUSED && again) {
-            again = false;
-            cyg_gw_udp_session_end(u, CYG_GW_END_NO_HEALTHY_UPSTREAM);
-            cyg_gw_udp_session_release(u);
-            u = session_of(s, &first, key);
-            continue;
-        }
-        cyg_counter_add(u->l4->dropped_datagrams, cyg_packet_segments(&v[i], v[i].n));
-        i++;
+    for (int tries = 0; n > 0 && tries < 2; tries++) {
+        struct cyg_gw_udp_session *u = cyg_map_get(own_of(s)->sessions, (cyg_str){(const char *)key, sizeof *key});
+        if (!u && cyg_gw_udp_session_new(s, key, &first, datagrams_in(v, n), &u) < 0) return;
+        unsigned done = send_all(r, u, v, n);
+        v += done;
+        n -= done;
+        if (n > 0 && tries > 0) cyg_counter_add(u->l4->dropped_datagrams, datagrams_in(v, n));
+        cyg_gw_udp_session_release(u);
     }
-    if (u) cyg_gw_udp_session_release(u);
 }
 
 static void pass_batch_on(struct reader *r, unsigned n) {

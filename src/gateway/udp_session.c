@@ -23,6 +23,7 @@ void cyg_gw_udp_session_acquire(void *session) {
 void cyg_gw_udp_session_release(void *session) {
     struct cyg_gw_udp_session *u = session;
     if (__atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL) > 0) return;
+    cyg_gw_hang_up(&u->server->gw->context.upstreams, &u->dialled);
     cyg_gw_l4_release(u->l4);
     free(u);
 }
@@ -32,7 +33,7 @@ void cyg_gw_udp_session_end(struct cyg_gw_udp_session *u, enum cyg_gw_ending why
     if (!__atomic_compare_exchange_n(&u->ended, &none, 1 + (uint32_t)why, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
     (void)cyg_map_delete(own_of(u)->sessions, (cyg_str){(const char *)&u->key, sizeof u->key}, NULL);
-    (void)cyg_close(cyg_conn_acquire(u->dialled.conn)); /* for everybody; the owner's own reference stays */
+    (void)cyg_close(cyg_conn_acquire(u->dialled.conn)); /* for everybody; the session's own reference stays */
 }
 
 /* The owner's last step. */
@@ -48,7 +49,6 @@ static void finish(struct cyg_gw_udp_session *u) {
         .attempts = u->dialled.attempts,
     };
     cyg_gw_l4_finish(u->server, u->l4, &r);
-    cyg_gw_hang_up(&u->server->gw->context.upstreams, &u->dialled);
     cyg_gw_udp_session_release(u);
     __atomic_sub_fetch(&own->open, 1, __ATOMIC_RELAXED);
     cyg_waitgroup_done(&own->owners);
@@ -66,12 +66,6 @@ static void wait_for_replies(struct cyg_gw_udp_session *u) {
     if (cyg_conn_on_readable(u->dialled.conn, ready, u, until) == 0) return;
     cyg_gw_udp_session_end(u, CYG_GW_END_DRAINED); /* it was closed: by an end, which counts, not by this one */
     finish(u);
-}
-
-static enum cyg_gw_ending dial_failed(int err) {
-    if (err == -EADDRNOTAVAIL) return CYG_GW_END_PORTS_EXHAUSTED;
-    if (err == CYG_ENOMEM || err == -EMFILE || err == -ENFILE) return CYG_GW_END_NO_MEMORY;
-    return CYG_GW_END_NO_HEALTHY_UPSTREAM;
 }
 
 static struct cyg_gw_udp_session *make(struct cyg_gw_server *s, const struct cyg_gw_udp_key *key, struct cyg_gw_l4 *l4,
@@ -95,7 +89,7 @@ static struct cyg_gw_udp_session *make(struct cyg_gw_server *s, const struct cyg
 }
 
 int cyg_gw_udp_session_new(struct cyg_gw_server *s, const struct cyg_gw_udp_key *key, const cyg_packet *first,
-                           struct cyg_gw_udp_session **out) {
+                           uint64_t n, struct cyg_gw_udp_session **out) {
     struct cyg_gw_udp *own = s->own;
     cyg_snapshot_hold hold;
     const struct cyg_gw_snapshot *snapshot;
@@ -110,14 +104,13 @@ int cyg_gw_udp_session_new(struct cyg_gw_server *s, const struct cyg_gw_udp_key 
     }
     if (err == 0) {
         err = cyg_gw_dial(&s->gw->context.upstreams, &snapshot->members[front->config->cluster->index], true, &u->dialled);
-        ending = dial_failed(err);
+        ending = cyg_gw_dial_ending(err);
     }
     if (err == 0 && (err = cyg_map_set(own->sessions, (cyg_str){(const char *)key, sizeof *key}, u, NULL)) < 0)
         ending = CYG_GW_END_NO_MEMORY;
     if (err < 0) { /* no session, so no line in the log: one for each datagram would be too many */
-        cyg_counter_add(front->l4->ends[ending], 1);
+        cyg_counter_add(front->l4->ends[ending], n);
         if (u) {
-            cyg_gw_hang_up(&s->gw->context.upstreams, &u->dialled);
             u->refs = 1;
             cyg_gw_udp_session_release(u);
         }

@@ -61,10 +61,10 @@ struct cyg_gw_udp_session {
     char header[];
 };
 
-/* Makes a session with a socket to the next endpoint and puts it into the table. Blocks: parks for short locks. From: the reader.
- * Returns: 0 with a reference for the caller; CYG_ELIMIT (max_sessions), or why there is no socket, counted. */
+/* Makes a session for n datagrams of a client, with a socket to the next endpoint, and puts it into the table. Blocks: parks for short locks. From: the reader.
+ * Returns: 0 with a reference for the caller; CYG_ELIMIT (max_sessions), or why there is no socket: those n are counted then. */
 int cyg_gw_udp_session_new(struct cyg_gw_server *s, const struct cyg_gw_udp_key *key, const cyg_packet *first,
-                           struct cyg_gw_udp_session **out);
+                           uint64_t n, struct cyg_gw_udp_session **out);
 
 /* For the table. */
 void cyg_gw_udp_session_acquire(void *session);
