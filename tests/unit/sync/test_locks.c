@@ -148,7 +148,7 @@ static void unlock_and_say(void *arg) {
 
 /* Its next holder is its last and overwrites it: who freed it, and still found a waiter announced that has given up, must be gone. */
 RT_TEST(test_a_mutex_may_go_with_its_last_holder) {
-    for (int i = 0; i < 4000 / RT_LESS; i++) {
+    for (int i = 0; i < 800 / RT_LESS; i++) {
         cyg_mutex own = {.state = 3}; /* locked; WAITERS, but the queue is empty */
         STORE(left, 0);
         GO(unlock_and_say, &own);
