@@ -5,6 +5,7 @@
 #include <cygnet/base.h>
 #include <cygnet/chan.h>
 #include <cygnet/context.h>
+#include <cygnet/copy.h>
 #include <cygnet/debug.h>
 #include <cygnet/err.h>
 #include <cygnet/group.h>
