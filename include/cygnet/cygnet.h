@@ -18,6 +18,7 @@
 #include <cygnet/metrics.h>
 #include <cygnet/net.h>
 #include <cygnet/objpool.h>
+#include <cygnet/packet.h>
 #include <cygnet/runtime.h>
 #include <cygnet/snapshot.h>
 #include <cygnet/sync.h>

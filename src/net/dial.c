@@ -89,5 +89,8 @@ int cyg_dial_addr(const cyg_addr *to, const cyg_dial_opts *opts, cyg_conn **out)
 int cyg_dial(const char *network, const char *address, const cyg_dial_opts *opts, cyg_conn **out) {
     cyg_addr to;
     int err = cyg_addr_parse(network, address, &to);
-    return err < 0 ? err : cyg_dial_addr(&to, opts, out);
+    if (err < 0) return err;
+    const struct network *nw = network_find(network);
+    return nw->kind == CONN_TCP || nw->kind == CONN_UNIX ? cyg_dial_addr(&to, opts, out)
+                                                         : dial_messages(nw, &to, opts, out);
 }
