@@ -97,7 +97,7 @@ typedef struct cyg_ports {
  * Returns: 0, CYG_EINVAL if to is not an IP address, or as cyg_netstat_look. */
 CYG_API int cyg_ports_to(const cyg_addr *to, cyg_ports *out);
 
-/* The destinations with the most ports in use, from the last look (64 are kept), most first. Inbound connections are none:
+/* The destinations of this process with the most ports in use, from the last look (64 are kept), most first. Inbound connections are none:
  * their local port is a listener's. Blocks: never. From: any thread. Returns: how many were written, at most n. */
 CYG_API size_t cyg_ports_busiest(cyg_ports *out, size_t n);
 

@@ -96,6 +96,7 @@ int conn_new(int fd, bool is_unix, struct conn **out) {
     c->drained_at = atomic_load_explicit(&c->pd.read_events, memory_order_relaxed);
     memset(&c->lock, 0, sizeof c->lock);
     c->user = (struct conn_user){0};
+    c->pd.record.fn = NULL; /* of a former life: reports tell what it started last */
     int err = cygrt_pd_register(&c->pd, fd, false);
     if (err < 0) {
         close(fd);

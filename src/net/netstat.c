@@ -117,7 +117,7 @@ static bool see(const struct sockdiag_sock *s, void *arg) {
     if (s->state == CYG_TCP_LISTEN)
         ports_look_listener(l->ports, s);
     else
-        ports_look_see(l->ports, s);
+        ports_look_see(l->ports, s, own != NULL);
     bool half = s->state == CYG_TCP_CLOSE_WAIT || s->state == CYG_TCP_FIN_WAIT2;
     if (own && half && l->nstuck < STUCK_MAX) l->stuck[l->nstuck++] = (struct stuck){.sock = *s, .fd = own->fd};
     return true;

@@ -26,7 +26,7 @@ int netstat_look_now(uint64_t max_sockets, cyg_netstat *out, struct stuck *stuck
 struct ports_look;
 struct ports_look *ports_look_new(void);                                       /* NULL: no memory */
 void ports_look_listener(struct ports_look *l, const struct sockdiag_sock *s); /* all of these first */
-void ports_look_see(struct ports_look *l, const struct sockdiag_sock *s);
+void ports_look_see(struct ports_look *l, const struct sockdiag_sock *s, bool ours);
 void ports_look_publish(struct ports_look *l, cyg_time now); /* for cyg_ports_busiest, with the trend since the looks before */
 void ports_look_free(struct ports_look *l);
 

@@ -24,6 +24,7 @@ struct pair {
 struct destination {
     struct pair pair;
     uint64_t used, time_wait;
+    bool ours; /* one of them is this process's, or one was at the last look */
 };
 struct ports_look {
     unsigned low, high, tw_reuse;
@@ -96,7 +97,7 @@ static struct destination *slot_of(struct ports_look *l, const struct pair *p) {
         if (!l->slots[i].used || memcmp(&l->slots[i].pair, p, sizeof *p) == 0) return &l->slots[i];
 }
 
-void ports_look_see(struct ports_look *l, const struct sockdiag_sock *s) {
+void ports_look_see(struct ports_look *l, const struct sockdiag_sock *s, bool ours) {
     if (s->local_port < l->low || s->local_port > l->high || port_set_has(&l->reserved, s->local_port)) return;
     if (!s->peer_port || port_set_has(&l->listening, s->local_port)) return;
     struct pair p = {.family = (uint16_t)s->family, .port = s->peer_port};
@@ -107,6 +108,7 @@ void ports_look_see(struct ports_look *l, const struct sockdiag_sock *s) {
     l->n += !d->used;
     d->pair = p;
     d->used++;
+    d->ours |= ours;
     d->time_wait += s->state == CYG_TCP_TIME_WAIT;
 }
 
@@ -123,12 +125,12 @@ static void fill(const struct ports_look *l, const struct destination *d, cyg_po
 
 /* ---- what is kept ---------------------------------------------------------------------------------------------------------- */
 
-/* The TRACKED busiest, most first: a list that each destination is sorted into. */
+/* The TRACKED busiest of ours, most first: a list that each destination is sorted into. */
 static size_t busiest(const struct ports_look *l, const struct destination **top) {
     size_t n = 0;
     for (size_t i = 0; i < SLOTS; i++) {
         const struct destination *d = &l->slots[i];
-        if (!d->used || (n == TRACKED && top[n - 1]->used >= d->used)) continue;
+        if (!d->ours || (n == TRACKED && top[n - 1]->used >= d->used)) continue;
         size_t at = n < TRACKED ? n++ : n - 1;
         for (; at > 0 && top[at - 1]->used < d->used; at--) top[at] = top[at - 1];
         top[at] = d;
@@ -144,9 +146,11 @@ static const struct track *track_of(const struct pair *p) {
 
 void ports_look_publish(struct ports_look *l, cyg_time now) {
     const struct destination *top[TRACKED];
-    size_t n = busiest(l, top);
     static struct track next[TRACKED]; /* guarded by lock */
     pthread_mutex_lock(&lock);
+    /* Where all of ours are in TIME_WAIT, none is this process's any more. */
+    for (size_t i = 0; i < ntracks; i++) slot_of(l, &tracks[i].pair)->ours |= slot_of(l, &tracks[i].pair)->used > 0;
+    size_t n = busiest(l, top);
     for (size_t i = 0; i < n; i++) {
         const struct track *before = track_of(&top[i]->pair);
         struct track *t = &next[i];
@@ -175,7 +179,7 @@ size_t cyg_ports_busiest(cyg_ports *out, size_t n) {
 /* ---- one destination ------------------------------------------------------------------------------------------------------- */
 
 static bool see_one(const struct sockdiag_sock *s, void *arg) {
-    ports_look_see(arg, s);
+    ports_look_see(arg, s, true);
     return true;
 }
 

@@ -15,6 +15,7 @@ struct holder {
     bool known; /* it is a connection of the library's */
     struct cygrt_attendant waits;
     struct conn_user last;
+    const void *started; /* what the last start record started */
 };
 
 struct report {
@@ -29,7 +30,8 @@ CYGRT_RACY static bool see_conn(struct conn *c, void *arg) {
     struct report *r = arg;
     if (atomic_load_explicit(&c->pd.closing, memory_order_relaxed)) return true;
     for (unsigned i = 0; i < r->nshown; i++)
-        if (r->stuck[i].fd == c->fd) r->holders[i] = (struct holder){true, cygrt_attendant_of(&c->pd), c->user};
+        if (r->stuck[i].fd == c->fd)
+            r->holders[i] = (struct holder){true, cygrt_attendant_of(&c->pd), c->user, (const void *)c->pd.record.fn};
     return true;
 }
 
@@ -67,6 +69,9 @@ static void print_holder(struct cygrt_out *o, struct cygrt_symbols *s, const str
         struct cygrt_start start = {h->last.file, (int)h->last.line, h->last.fn};
         cygrt_print(o, "nobody waits; last used by goroutine %u, ", h->last.id);
         cygrt_print(o, "started at %s\n", cygrt_start_text(s, &start, text, sizeof text));
+    } else if (h->started) {
+        struct cygrt_start start = {NULL, 0, h->started};
+        cygrt_print(o, "nobody waits; it has started %s\n", cygrt_start_text(s, &start, text, sizeof text));
     } else {
         cygrt_print(o, "nobody waits, nobody has used it\n");
     }

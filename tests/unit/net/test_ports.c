@@ -28,7 +28,7 @@ static struct sockdiag_sock sock(const char *from, unsigned local_port, const ch
 static void see(struct ports_look *l, const char *to, unsigned port, unsigned first, unsigned n, int state) {
     for (unsigned i = 0; i < n; i++) {
         struct sockdiag_sock s = sock("10.0.0.1", first + i, to, port, state);
-        ports_look_see(l, &s);
+        ports_look_see(l, &s, to[strlen(to) - 1] != '8'); /* 10.0.0.8 is another process's */
     }
 }
 
@@ -41,7 +41,8 @@ static void test_ports_are_counted_by_destination(void **state) {
     ports_look_listener(l, &inbound);
     see(l, "10.0.0.2", 3306, LOW, 5, CYG_TCP_ESTABLISHED);
     see(l, "10.0.0.2", 3306, LOW + 10, 4, CYG_TCP_TIME_WAIT);
-    see(l, "10.0.0.2", 3307, LOW, 3, CYG_TCP_ESTABLISHED);        /* another destination, the same ports */
+    see(l, "10.0.0.2", 3307, LOW, 3, CYG_TCP_ESTABLISHED); /* another destination, the same ports */
+    see(l, "10.0.0.8", 3307, LOW, 30, CYG_TCP_ESTABLISHED);
     see(l, "10.0.0.9", 50000, LOW + 999, 1, CYG_TCP_ESTABLISHED); /* inbound: a listener's port */
     see(l, "10.0.0.9", 50001, 80, 1, CYG_TCP_ESTABLISHED);        /* no ephemeral port */
     ports_look_publish(l, CYG_SECOND);
@@ -70,8 +71,9 @@ static void test_the_end_is_seen_coming(void **state) {
     }
     assert_float_equal(p.used_per_second, 10, 0.001);
     assert_float_equal((double)p.exhausted_in / 1e9, (double)p.left / 10, 0.1);
-    struct ports_look *l = ports_look_new(); /* all closed: no end in sight */
-    see(l, "10.0.0.3", 80, LOW, 1, CYG_TCP_ESTABLISHED);
+    struct ports_look *l = ports_look_new(); /* all closed, and what is left no process's: no end in sight */
+    struct sockdiag_sock waits = sock("10.0.0.1", LOW, "10.0.0.3", 80, CYG_TCP_TIME_WAIT);
+    ports_look_see(l, &waits, false);
     ports_look_publish(l, 60 * CYG_SECOND);
     ports_look_publish(l, 70 * CYG_SECOND);
     ports_look_publish(l, 80 * CYG_SECOND);
@@ -87,7 +89,7 @@ static void test_more_destinations_than_are_kept(void **state) {
     char to[INET_ADDRSTRLEN];
     struct ports_look *l = ports_look_new();
     for (unsigned i = 0; i < 5000; i++) { /* more than are looked at, too */
-        snprintf(to, sizeof to, "10.1.%u.%u", i / 250, i % 250 + 1);
+        snprintf(to, sizeof to, "10.%u.%u.1", 1 + i / 250, i % 250);
         see(l, to, 80, LOW, i < 200 ? i % 100 + 1 : 1, CYG_TCP_ESTABLISHED);
     }
     ports_look_publish(l, CYG_SECOND);
