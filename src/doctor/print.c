@@ -58,7 +58,7 @@ void doc_print(FILE *out, const struct doc_machine *m, const struct doc_finding 
     if (count[DOC_UNKNOWN]) fprintf(out, ", %zu unknown", count[DOC_UNKNOWN]);
     if (m->seconds > 0) fprintf(out, "; watched for %.0f s", m->seconds);
     fputs(".\n", out);
-    if (!all) fputs("--all shows what the others cost, too.", out);
+    if (!all) fputs("--all: the others, too.", out);
     if (applicable)
         fprintf(out, "%s%zu of the fixes can be written by cygnet doctor --apply%s.", all ? "" : " ", applicable,
                 m->uid == 0 ? "" : " (as root)");
