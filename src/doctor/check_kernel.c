@@ -50,7 +50,7 @@ static const struct {
     {"membarrier", "nomembarrier", 4, 14, has_membarrier, "each cyg_blocking call costs a fence, some 20 ns"},
     {"MADV_GUARD_INSTALL", "noguard", 6, 13, has_guards, "guard pages take mappings: see max_map_count"},
     {"NETLINK_SOCK_DIAG", "nosockdiag", 3, 3, has_sock_diag,
-     "sockets by state are read from /proc/net/tcp, several times slower"},
+     "sockets by state are read from /proc/net/tcp, three times as slow"},
 };
 #define FEATURES (sizeof features / sizeof *features)
 
