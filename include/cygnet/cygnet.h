@@ -17,6 +17,7 @@
 #include <cygnet/map.h>
 #include <cygnet/metrics.h>
 #include <cygnet/net.h>
+#include <cygnet/netstat.h>
 #include <cygnet/objpool.h>
 #include <cygnet/packet.h>
 #include <cygnet/runtime.h>
