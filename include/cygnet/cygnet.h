@@ -17,6 +17,7 @@
 #include <cygnet/metrics.h>
 #include <cygnet/net.h>
 #include <cygnet/objpool.h>
+#include <cygnet/resolver.h>
 #include <cygnet/runtime.h>
 #include <cygnet/snapshot.h>
 #include <cygnet/sync.h>
