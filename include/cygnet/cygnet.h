@@ -16,6 +16,7 @@
 #include <cygnet/map.h>
 #include <cygnet/metrics.h>
 #include <cygnet/net.h>
+#include <cygnet/netstat.h>
 #include <cygnet/objpool.h>
 #include <cygnet/resolver.h>
 #include <cygnet/runtime.h>

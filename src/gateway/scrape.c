@@ -264,5 +264,6 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
     }
     write_runtime(out);
     write_leaks(out);
+    cyg_gw_scrape_sockets(out);
     write_process(gw, out);
 }

@@ -22,14 +22,25 @@ static struct slab {
     struct conn conns[SLAB];
 } * slabs; /* guarded by slab_lock; kept so that leak checkers see what is alive */
 
-/* For dumps: the poll descriptors of connections in use. Slabs stay, so a look without the lock is at worst out of date. */
-static bool each_pd(cygrt_pd_visit *fn, void *arg) {
+/* Slabs stay, so a look without the lock is at worst out of date. */
+bool conn_each(bool (*fn)(struct conn *c, void *arg), void *arg) {
     for (struct slab *s = __atomic_load_n(&slabs, __ATOMIC_ACQUIRE); s; s = s->next)
         for (int i = 0; i < SLAB; i++)
-            if (__atomic_load_n(&s->conns[i].magic, __ATOMIC_RELAXED) == CONN_MAGIC && !fn(&s->conns[i].pd, arg))
+            if (__atomic_load_n(&s->conns[i].magic, __ATOMIC_RELAXED) == CONN_MAGIC && !fn(&s->conns[i], arg))
                 return false;
     return true;
 }
+
+/* For dumps: the poll descriptors of connections in use. */
+struct pd_visit {
+    cygrt_pd_visit *fn;
+    void *arg;
+};
+static bool visit_pd(struct conn *c, void *arg) {
+    const struct pd_visit *v = arg;
+    return v->fn(&c->pd, v->arg);
+}
+static bool each_pd(cygrt_pd_visit *fn, void *arg) { return conn_each(visit_pd, &(struct pd_visit){fn, arg}); }
 static struct cygrt_pd_source source = {.each = each_pd};
 
 static struct conn *conn_alloc(void) {
@@ -84,6 +95,8 @@ int conn_new(int fd, bool is_unix, struct conn **out) {
     c->drained = true; /* what is there already makes an event when the descriptor is registered */
     c->drained_at = atomic_load_explicit(&c->pd.read_events, memory_order_relaxed);
     memset(&c->lock, 0, sizeof c->lock);
+    c->user = (struct conn_user){0};
+    c->pd.record.fn = NULL; /* of a former life: reports tell what it started last */
     int err = cygrt_pd_register(&c->pd, fd, false);
     if (err < 0) {
         close(fd);
@@ -99,6 +112,15 @@ void conn_set_peer(struct conn *c, const cyg_addr *a) {
     c->peer_port = a->port;
     c->peer_scope = a->scope;
     memcpy(c->peer_ip, a->ip, sizeof c->peer_ip);
+}
+
+void conn_note_user(struct conn *c) {
+    const struct g *g = cygrt_g();
+    if (!g) return;
+    __atomic_store_n(&c->user.file, g->file, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->user.fn, g->fn ? (const void *)g->fn : (const void *)g->ready_fn, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->user.line, (uint32_t)g->line, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->user.id, (uint32_t)g->id, __ATOMIC_RELAXED);
 }
 
 /* The last user has left a closed descriptor. */
@@ -129,6 +151,7 @@ static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
     for (;;) {
         uint32_t events = atomic_load_explicit(&pd->read_events, memory_order_acquire);
         if (c->drained && c->drained_at == events) {
+            conn_note_user(c);
             if ((err = cygrt_pd_wait(pd, CYGRT_READ))) return err;
             continue;
         }
@@ -140,7 +163,10 @@ static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
             c->drained_at = events;
             return r;
         }
-        if (r == 0) return CYG_EOF;
+        if (r == 0) {
+            conn_note_user(c);
+            return CYG_EOF;
+        }
         if (r == -EINTR) continue;
         if (r != -EAGAIN) return r;
         c->drained = true;
@@ -177,7 +203,10 @@ int cyg_conn_wait_readable(cyg_conn *s) {
 /* ---- writing -------------------------------------------------------------------------------------------------------------- */
 
 /* Parks until the socket takes more. A read of this connection must not rely on an earlier short read afterwards. */
-static int wait_writable(struct conn *c) { return cygrt_pd_wait(&c->pd, CYGRT_WRITE); }
+static int wait_writable(struct conn *c) {
+    conn_note_user(c);
+    return cygrt_pd_wait(&c->pd, CYGRT_WRITE);
+}
 
 static ssize_t write_all(struct conn *c, const char *p, size_t n) {
     size_t at = 0;
@@ -263,6 +292,7 @@ static int conn_close_write(cyg_stream *s) {
     struct conn *c = own(s);
     int err = fdlock_use(&c->lock);
     if (err) return err;
+    conn_note_user(c);
     if (shutdown(c->fd, SHUT_WR) < 0) err = -errno;
     if (fdlock_unuse(&c->lock)) conn_finish(c);
     return err;

@@ -32,6 +32,15 @@ int fdlock_close(struct fdlock *l); /* marks closed, wakes those that wait for a
 /* ---- connection ------------------------------------------------------------------------------------------------------ */
 
 #define CONN_MAGIC 0x436f6e6eu
+
+/* The goroutine that last waited on a connection, saw its end or ended our side: who to ask why it is still open. Kept in words
+ * that reports read while others write: at worst two goroutines are mixed. */
+struct conn_user {
+    const char *file; /* of its start; NULL: nobody yet */
+    const void *fn;
+    uint32_t line, id; /* the lower half of its number */
+};
+
 struct conn {
     cyg_stream stream; /* first: a conn is a stream */
     uint32_t magic;
@@ -44,6 +53,7 @@ struct conn {
     uint32_t drained_at; /* ... when read_events had this value; both guarded by the read side */
     struct fdlock lock;
     struct cygrt_pd pd;
+    struct conn_user user; /* relaxed atomics */
     struct conn *next_free;
 };
 
@@ -52,6 +62,9 @@ extern const cyg_stream_ops cyg_tcp_ops, cyg_unix_ops;
 /* Makes a conn of a non-blocking stream socket; fd becomes ours. Returns 0, CYG_ENOMEM or -errno (fd is closed then). */
 int conn_new(int fd, bool is_unix, struct conn **out);
 void conn_set_peer(struct conn *c, const cyg_addr *a);
+void conn_note_user(struct conn *c);
+/* Visits those in use, without a lock: at worst out of date. fn returns false for: enough. */
+bool conn_each(bool (*fn)(struct conn *c, void *arg), void *arg);
 
 /* ---- addresses -------------------------------------------------------------------------------------------------------- */
 

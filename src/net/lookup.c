@@ -153,6 +153,7 @@ static int state_of(struct lookup *l) {
     }
     for (unsigned i = 0; !waiting && !found && i < l->nwant; i++) {
         const struct res_answer *a = l->want[i].answer;
+        if (!a) break; /* nothing has been asked yet */
         silence |= a->silence;
         if (l->err && (l->err != CYG_ENONAME || a->err == CYG_ENONAME))
             continue; /* a failure outweighs "no such name" */
@@ -210,7 +211,6 @@ int lookup_begin(struct lookup *l, cyg_resolver *r, const char *host, cyg_family
     }
     cyg_mutex_unlock(&l->r->lock);
     if (l->nfixed) l->done = true;
-    if (!l->done && !ask_next(l)) l->done = true;
     return 0;
 }
 

@@ -198,7 +198,8 @@ struct lookup {
     cyg_cond cond; /* notified likewise; with r->lock */
 };
 
-/* Begins one; r NULL: the default resolver. lookup_end must follow if 0 is returned. */
+/* Begins one, up to the first question, which lookup_step asks; r NULL: the default resolver. lookup_end must follow if 0 is returned.
+ * Parks. */
 int lookup_begin(struct lookup *l, cyg_resolver *r, const char *host, cyg_family family, bool srv);
 /* Goes on with what has come. Returns whether it is done: then l->err tells. */
 bool lookup_step(struct lookup *l);
