@@ -161,6 +161,7 @@ static struct res_answer *negative(struct cyg_resolver *r, const struct cyg_dns_
     return res_answer_of_error(CYG_ENONAME, status == ARES_ENOTFOUND ? NULL : "no record of that type", d);
 }
 
+/* c-ares 1.18 goes to the next server when one fails or refuses, and says "connection refused" when all have. */
 static const char *words(int status) {
     switch (status) {
     case ARES_ETIMEOUT: return "no answer";
@@ -168,7 +169,7 @@ static const char *words(int status) {
     case ARES_EREFUSED: return "refused";
     case ARES_ENOTIMP: return "not implemented";
     case ARES_EFORMERR: return "format error";
-    case ARES_ECONNREFUSED: return "cannot be reached";
+    case ARES_ECONNREFUSED: return "all failed, refused, or could not be reached";
     default: return "answer not understood";
     }
 }
@@ -177,7 +178,8 @@ static const char *words(int status) {
 static struct res_answer *understand(struct cyg_resolver *r, struct res_entry *e, int status, const unsigned char *p, int n) {
     struct cyg_dns_life life = {0};
     struct res_answer *a = NULL;
-    if (p && n > 0 && cyg_dns_life(p, (size_t)n, &life) < 0 && status == ARES_SUCCESS) status = ARES_EBADRESP;
+    bool verdict = status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND;
+    if (verdict && (!p || n <= 0 || cyg_dns_life(p, (size_t)n, &life) < 0)) status = ARES_EBADRESP;
     if (status == ARES_SUCCESS) status = e->type == RES_SRV ? parse_srv(p, n, &a) : parse_addresses(e->type, p, n, &a);
     switch (status) {
     case ARES_SUCCESS:
