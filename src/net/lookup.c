@@ -314,7 +314,8 @@ static void tell(struct lookup *l, cyg_lookup_info *info) {
     bool first = true;
     for (unsigned i = 0; i < l->nwant; i++) {
         const struct res_want *w = &l->want[i];
-        if (!w->answer) continue;
+        if (!w->answer || w->answer->err)
+            continue; /* what the other family has not does not shorten what this one has */
         cyg_duration left = w->expires > now ? w->expires - now : 0;
         if (first || left < info->ttl) info->ttl = left;
         first = false;
