@@ -26,7 +26,7 @@ typedef struct cyg_resolver_opts {
     const char *search;  /* domains to try, separated by spaces, at most 16; "": none; NULL: those of resolv.conf */
     int ndots; /* names with so many dots are tried as they are first, 1 to 15; 0: as resolv.conf says, else 1 */
     const char *resolv_conf; /* file; NULL: /etc/resolv.conf. A change is noticed within 5 s */
-    const char *hosts;       /* file; NULL: /etc/hosts; "": none. A change is noticed within 5 s */
+    const char *hosts; /* file; NULL: /etc/hosts (with .system: the C library's affair); "": none. A change is noticed within 5 s */
 
     cyg_duration timeout; /* for the first try of a server; doubles with each round; 0: 3 s; at least 10 ms */
     int attempts;         /* rounds over all servers; 0: 2; at most 10 */

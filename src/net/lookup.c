@@ -204,9 +204,9 @@ int lookup_begin(struct lookup *l, cyg_resolver *r, const char *host, cyg_family
     res_files_check(l->r);
     cyg_mutex_lock(&l->r->lock);
     l->files = res_files_acquire(l->r->files);
-    if (!l->done && !srv && !l->r->o.system) {
+    if (!l->done && !srv) {
         from_hosts(l);
-        if (!l->nfixed) from_loopback(l);
+        if (!l->nfixed && !l->r->o.system) from_loopback(l);
         if (l->nfixed) l->r->stats.hosts_total++;
     }
     cyg_mutex_unlock(&l->r->lock);

@@ -15,7 +15,6 @@ static int bad(const char *what) { return cygrt_fail(CYG_EINVAL, "resolver: %s",
 /* Fills in defaults. */
 static int complete(cyg_resolver_opts *o) {
     if (!o->resolv_conf) o->resolv_conf = "/etc/resolv.conf";
-    if (!o->hosts) o->hosts = "/etc/hosts";
     if (o->ndots < 0 || o->ndots > 15) return bad("ndots is not from 0 to 15");
     if (!o->timeout) o->timeout = 3 * CYG_SECOND;
     if (o->timeout < 10 * CYG_MILLISECOND || o->timeout > CYG_HOUR) return bad("timeout is not from 10 ms to 1 h");
@@ -34,6 +33,7 @@ static int complete(cyg_resolver_opts *o) {
         if (o->servers) return cygrt_fail(CYG_ENOTSUP, "resolver: this library was built without c-ares");
         o->system = true;
     }
+    if (!o->hosts) o->hosts = o->system ? "" : "/etc/hosts"; /* which the C library reads itself */
     if (o->system) { /* it has its own search list, and threads are what is bounded */
         o->max_queries = o->max_threads;
         o->search = "";
