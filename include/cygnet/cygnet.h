@@ -20,6 +20,7 @@
 #include <cygnet/netstat.h>
 #include <cygnet/objpool.h>
 #include <cygnet/packet.h>
+#include <cygnet/resolver.h>
 #include <cygnet/runtime.h>
 #include <cygnet/snapshot.h>
 #include <cygnet/sync.h>
