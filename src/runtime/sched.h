@@ -273,10 +273,10 @@ struct cygrt_sched {
     struct p *ps;
     cyg_runtime_opts opts;
     bool no_guard, no_mprotect, no_exclusive, no_membarrier;
-    _Atomic bool no_pwait2;      /* set by whichever M learns it; relaxed: the others learn it themselves */
-    uint32_t fuzz;               /* a seed: schedules are shaken (fuzz.h); 0: not */
-    cyg_duration trace;          /* a line about the scheduler so often; 0: none */
-    _Atomic bool report_retakes; /* a line on standard error, now and then */
+    _Atomic bool no_pwait2; /* set by whichever M learns it; relaxed: the others learn it themselves */
+    uint32_t fuzz;          /* a seed: schedules are shaken (fuzz.h); 0: not */
+    cyg_duration trace;     /* a line about the scheduler so often; 0: none */
+    _Atomic bool report_retakes, report_backlogs; /* a line on standard error, now and then */
 
     _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock of what follows */
     struct cygrt_chunk *gfirst, *glast;      /* global queue (queue.c) */
@@ -464,6 +464,8 @@ void cygrt_install_signals(void);
 /* Asked about an address that must not be accessed: writes what it knows (and a newline) into line and returns its length, 0 if it
  * knows nothing. In a signal handler. NULL: nobody knows. */
 extern int (*_Atomic cygrt_fault_says)(const void *addr, char *line, size_t n);
+/* Called at each tick of sysmon, on its thread; it must be quick. NULL: nothing. */
+extern void (*_Atomic cygrt_sysmon_also)(cyg_time now);
 const char *cygrt_reason_text(enum cygrt_reason r);
 
 /* Sets the caller's error detail and returns err. */
