@@ -436,6 +436,21 @@ void cygrt_timer_arm(struct cygrt_timer *t, cyg_time when); /* arms or moves it,
 bool cygrt_timer_stop(struct cygrt_timer *t);               /* after it returns, fire is not running; true: was armed */
 void cygrt_timers_run(struct p *owner, cyg_time now);       /* fires what is due in owner's heap, on the caller's P */
 uint64_t cygrt_timers_pending(void);
+
+/* Pending timers by what they start, for reports. */
+#define CYGRT_TIMER_KINDS 64 /* more are left out */
+struct cygrt_timer_kind {
+    const void *fn;
+    uint64_t count;
+    cyg_time first, last; /* when they are due */
+};
+struct cygrt_timer_kinds {
+    struct cygrt_timer_kind kind[CYGRT_TIMER_KINDS];
+    unsigned n;
+    uint64_t waits; /* those that end a wait: of a goroutine, or of an idle connection */
+};
+void cygrt_timers_by_kind(struct cygrt_timer_kinds *out); /* while the runtime runs */
+
 void cygrt_after_close(void); /* the Ps are gone: lets go of the cyg_timers that nobody holds */
 
 /* ---- processors, threads, sysmon, blocking (proc.c, sysmon.c, blocking.c) --------------------------------------------- */
