@@ -153,6 +153,7 @@ RT_TEST(test_timers_that_nobody_waits_for_are_told) {
     CHECK(first <= 120 && first < last && last <= 3 * 3600);
     cyg_ctx_cancel(ctx, 0);
     cyg_auto_ctx cyg_ctx *late = cyg_ctx_with_timeout(ctx, CYG_HOUR); /* of a parent that has ended: no timer */
+    CHECK_EQ(cyg_ctx_err(late), CYG_ECANCELED);
     cyg_ctx_release(ctx);
     for (int i = 1; i < 3; i++) CHECK(cyg_timer_stop(t[i]));
     look(CYG_HOUR);
