@@ -9,6 +9,7 @@
 #include <cygnet/runtime.h> /* errno, yield */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -22,6 +23,38 @@ static bool will_not(int e) {
     return e == EINVAL || e == ENOSYS || e == EOPNOTSUPP || e == EPERM || e == EACCES || e == ESPIPE || e == EOVERFLOW;
 }
 
+/* ---- SIGPIPE ----------------------------------------------------------------------------------------------------------- */
+
+/* splice and sendfile know no MSG_NOSIGNAL. cyg_main ignores the signal; where the runtime is a guest in a program that does not,
+ * the thread blocks it around each call that may raise it, and takes it back. Asked once a copy. */
+static bool must_guard(void) {
+    struct sigaction sa;
+    return sigaction(SIGPIPE, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL;
+}
+
+struct guard {
+    bool on, pending;
+    sigset_t pipe, before;
+};
+
+static void guard_begin(struct guard *g) {
+    if (!g->on) return;
+    sigset_t now;
+    g->pending = sigpending(&now) == 0 && sigismember(&now, SIGPIPE) == 1;
+    sigemptyset(&g->pipe);
+    sigaddset(&g->pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &g->pipe, &g->before);
+}
+
+/* Keeps errno. */
+static void guard_end(struct guard *g, ssize_t n) {
+    if (!g->on) return;
+    int e = errno;
+    if (n < 0 && e == EPIPE && !g->pending) (void)sigtimedwait(&g->pipe, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &g->before, NULL);
+    errno = e;
+}
+
 /* ---- socket to socket or file ------------------------------------------------------------------------------------------- */
 
 struct flow {
@@ -30,6 +63,7 @@ struct flow {
     cyg_copy_result *res;
     cyg_copy_reason why;
     int busy; /* steps since the last wait */
+    struct guard guard;
 };
 
 /* Waits for src without a pipe. */
@@ -75,8 +109,10 @@ static ssize_t fill_step(struct flow *f, int64_t max) {
 static int drain(struct flow *f, const cyg_fd *out, ssize_t *left) {
     while (*left > 0) {
         loff_t at = out->position ? *out->position : 0;
+        guard_begin(&f->guard);
         ssize_t n = splice(f->pipe->out, NULL, out->fd, out->position ? &at : NULL, (size_t)*left,
                            SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        guard_end(&f->guard, n);
         if (n > 0) {
             *left -= n;
             if (out->position) *out->position += n;
@@ -155,10 +191,13 @@ static int splice_all(struct flow *f, int64_t max) {
 /* ---- file to socket ------------------------------------------------------------------------------------------------------ */
 
 /* One step; both are held. Returns the count, 0 at the end of the file, or an error. */
-static ssize_t send_some(cyg_stream *dst, int to, int from, int64_t *position, int64_t max, cyg_copy_result *res) {
+static ssize_t send_some(cyg_stream *dst, int to, int from, int64_t *position, int64_t max, struct guard *guard,
+                         cyg_copy_result *res) {
     for (;;) {
         off_t at = position ? *position : 0;
+        guard_begin(guard);
         ssize_t n = sendfile(to, from, position ? &at : NULL, (size_t)(max < STEP ? max : STEP));
+        guard_end(guard, n);
         if (n >= 0) {
             if (position) *position += n;
             if (n) copy_went(res, CYG_COPY_SENDFILE, n);
@@ -174,6 +213,7 @@ static ssize_t send_some(cyg_stream *dst, int to, int from, int64_t *position, i
 /* The file is held throughout, since a place in it is kept; the socket for each step. */
 static int send_file(cyg_stream *dst, int from, int64_t *position, int64_t max, cyg_copy_result *res) {
     int steps = 0;
+    struct guard guard = {.on = must_guard()};
     for (ssize_t n; max > 0; max -= n) {
         cyg_fd out;
         int err = dst->ops->hold(dst, CYG_SIDE_WRITE, &out);
@@ -181,7 +221,7 @@ static int send_file(cyg_stream *dst, int from, int64_t *position, int64_t max, 
             res->write_failed = true;
             return err;
         }
-        n = send_some(dst, out.fd, from, position, max, res);
+        n = send_some(dst, out.fd, from, position, max, &guard, res);
         dst->ops->unhold(dst, CYG_SIDE_WRITE);
         if (n < 0) {
             res->write_failed = n != NOT_THIS_WAY && n != -EIO; /* a file fails with EIO, a socket does not */
@@ -226,7 +266,7 @@ int copy_in_kernel(cyg_stream *dst, cyg_stream *src, int64_t offset, int64_t max
         return sendfile_all(dst, src, offset, max, res);
     }
     if (copy_limits().max_pipes < 0) return NOT_THIS_WAY;
-    struct flow f = {.dst = dst, .src = src, .res = res};
+    struct flow f = {.dst = dst, .src = src, .res = res, .guard = {.on = must_guard()}};
     int err = splice_all(&f, max);
     *why = f.why;
     return err;
