@@ -252,14 +252,8 @@ static const struct {
     const char *name, *type, *help;
     size_t at;
 } copy_rows[] = {
-    {"cygnet_copy_pipes", "gauge", "Pipes open for copies in the kernel.", offsetof(cyg_copy_stats, pipes_open)},
     {"cygnet_copy_pipes_in_use", "gauge", "Pipes with bytes in them.", offsetof(cyg_copy_stats, pipes_in_use)},
-    {"cygnet_copy_pipe_bytes", "gauge", "Room of the open pipes.", offsetof(cyg_copy_stats, pipe_bytes)},
     {"cygnet_copy_pipes_opened_total", "counter", "Pipes opened.", offsetof(cyg_copy_stats, pipes_opened_total)},
-    {"cygnet_copy_pipes_shrunk_total", "counter", "Pipes opened with less room than asked for (fs.pipe-user-pages-soft).",
-     offsetof(cyg_copy_stats, pipes_shrunk_total)},
-    {"cygnet_copy_pipes_refused_total", "counter", "Times there was no pipe to be had.",
-     offsetof(cyg_copy_stats, pipes_refused_total)},
     {"cygnet_copy_pipes_dropped_total", "counter", "Pipes closed with bytes in them, because their copy had failed.",
      offsetof(cyg_copy_stats, pipes_dropped_total)},
     {"cygnet_copy_buffers_in_use", "gauge", "Buffers of copies that go through the process.",
@@ -270,14 +264,6 @@ static const struct {
 static void write_copies(struct cyg_gw_text *t) {
     cyg_copy_stats st;
     cyg_copy_get_stats(&st);
-    family(t, "cygnet_copy_bytes_total", "counter", "Bytes copied between streams, by the path they took.");
-    for (int i = 0; i < CYG_COPY_PATHS; i++)
-        cyg_gw_text_printf(t, "cygnet_copy_bytes_total{path=\"%s\"} %llu\n", cyg_copy_path_name((cyg_copy_path)i),
-                           (unsigned long long)st.bytes_total[i]);
-    family(t, "cygnet_copy_fallbacks_total", "counter", "Copies that went through a buffer, by the reason.");
-    for (int i = CYG_COPY_FAST + 1; i < CYG_COPY_REASONS; i++)
-        cyg_gw_text_printf(t, "cygnet_copy_fallbacks_total{reason=\"%s\"} %llu\n",
-                           cyg_copy_reason_name((cyg_copy_reason)i), (unsigned long long)st.fallbacks_total[i]);
     for (size_t r = 0; r < sizeof copy_rows / sizeof *copy_rows; r++)
         single(t, copy_rows[r].name, copy_rows[r].type, copy_rows[r].help,
                *(const uint64_t *)((const char *)&st + copy_rows[r].at));
