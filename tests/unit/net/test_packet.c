@@ -257,7 +257,7 @@ RT_TEST(test_idle_socket_starts_a_goroutine_per_datagram) {
 }
 
 /* A Unix peer's queue is full, of another's datagrams: the sender waits until there is room, whether it is dialled (then an event
- * comes) or not (then none does, for none of its own is read). */
+ * comes) or not (then it looks again now and then). */
 static void takes_all(void *arg) {
     char b[8];
     for (int i = 0; i < 200; i++) CHECK_EQ(cyg_packet_recv(arg, b, sizeof b, NULL), 4);
