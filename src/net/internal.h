@@ -97,7 +97,7 @@ void conn_unuse(struct conn *c);                    /* fdlock_unuse, and the end
 void conn_leave(struct conn *c, enum fd_side side); /* the same with fdlock_release */
 
 /* Calls fn while holding one side, and parks while it says -EAGAIN. Returns what fn does, or why it did not get that far. For
- * reading, fn must have found nothing at all when it says -EAGAIN; naps: there is no event, so look again every millisecond. */
+ * reading, fn must have found nothing at all when it says -EAGAIN; naps: no event tells, so look again every millisecond. */
 typedef ssize_t conn_try(struct conn *c, void *arg);
 ssize_t conn_retry(struct conn *c, enum fd_side side, conn_try *fn, void *arg, bool naps);
 
