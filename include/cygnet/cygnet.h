@@ -5,6 +5,7 @@
 #include <cygnet/base.h>
 #include <cygnet/chan.h>
 #include <cygnet/context.h>
+#include <cygnet/copy.h>
 #include <cygnet/debug.h>
 #include <cygnet/err.h>
 #include <cygnet/group.h>
@@ -18,6 +19,7 @@
 #include <cygnet/net.h>
 #include <cygnet/netstat.h>
 #include <cygnet/objpool.h>
+#include <cygnet/packet.h>
 #include <cygnet/resolver.h>
 #include <cygnet/runtime.h>
 #include <cygnet/snapshot.h>

@@ -220,5 +220,8 @@ int cyg_dial(const char *network, const char *address, const cyg_dial_opts *opts
         cyg_dial_opts o = opts ? *opts : (cyg_dial_opts){0};
         return dial_name(network, address, host, port, &o, out);
     }
-    return err < 0 ? err : cyg_dial_addr(&to, opts, out);
+    if (err < 0) return err;
+    const struct network *nw = network_find(network);
+    return nw->kind == CONN_TCP || nw->kind == CONN_UNIX ? cyg_dial_addr(&to, opts, out)
+                                                         : dial_messages(nw, &to, opts, out);
 }

@@ -145,7 +145,7 @@ static const struct track *track_of(const struct pair *p) {
 }
 
 void ports_look_publish(struct ports_look *l, cyg_time now) {
-    const struct destination *top[TRACKED];
+    const struct destination *top[TRACKED] = {0};
     static struct track next[TRACKED]; /* guarded by lock */
     pthread_mutex_lock(&lock);
     /* Where all of ours are in TIME_WAIT, none is this process's any more. */
@@ -189,7 +189,7 @@ int cyg_ports_to(const cyg_addr *to, cyg_ports *out) {
     if (!l) return CYG_ENOMEM;
     uint32_t states = (((1u << CYG_TCP_STATES) - 1) & ~1u) & ~(1u << CYG_TCP_LISTEN);
     int err = sockdiag_each(&(struct sockdiag_query){.states = states, .to = to}, see_one, l);
-    const struct destination *top[TRACKED];
+    const struct destination *top[TRACKED] = {0};
     if (err >= 0) {
         struct destination none = {.pair = {.family = to->family, .port = to->port}};
         memcpy(none.pair.to, to->ip, to->family == CYG_AF_IPV4 ? 4 : 16);

@@ -1,4 +1,5 @@
 /* sockdiag.c: see sockdiag.h; here the netlink half. A dump is a request and a series of datagrams, each with many answers. */
+#include "base/sys.h"
 #include "net/sockdiag.h"
 
 #include <arpa/inet.h>
@@ -41,26 +42,31 @@ bool sockdiag_matches(const struct sockdiag_query *q, const struct sockdiag_sock
 struct request {
     struct nlmsghdr head;
     struct inet_diag_req_v2 req;
-    struct nlattr attr;
-    struct inet_diag_bc_op op;
-    struct inet_diag_hostcond cond;
-    uint8_t ip[16];
+    uint8_t filter[sizeof(struct nlattr) + sizeof(struct inet_diag_bc_op) + sizeof(struct inet_diag_hostcond) + 16];
 };
 
+static void append(struct request *r, size_t *at, const void *p, size_t n) {
+    memcpy(r->filter + *at, p, n);
+    *at += n;
+}
+
 static void add_filter(struct request *r, const cyg_addr *to) {
-    size_t ip = to->family == CYG_AF_IPV4 ? 4 : 16, cond = sizeof r->op + sizeof r->cond + ip;
-    r->attr = (struct nlattr){(uint16_t)(sizeof r->attr + cond), INET_DIAG_REQ_BYTECODE};
+    size_t ip = to->family == CYG_AF_IPV4 ? 4 : 16, at = 0;
+    struct inet_diag_hostcond cond = {
+        .family = to->family == CYG_AF_IPV4 ? AF_INET : AF_INET6, .prefix_len = (uint8_t)(ip * 8), .port = to->port};
     /* yes: the end, where a socket is taken; no: behind the end, where it is not. */
-    r->op = (struct inet_diag_bc_op){INET_DIAG_BC_D_COND, (uint8_t)cond, (uint16_t)(cond + 4)};
-    r->cond.family = to->family == CYG_AF_IPV4 ? AF_INET : AF_INET6;
-    r->cond.prefix_len = (uint8_t)(ip * 8);
-    r->cond.port = to->port;
-    memcpy(r->ip, to->ip, ip);
-    r->head.nlmsg_len = (uint32_t)(offsetof(struct request, attr) + r->attr.nla_len);
+    size_t n = sizeof(struct inet_diag_bc_op) + sizeof cond + ip;
+    struct inet_diag_bc_op op = {INET_DIAG_BC_D_COND, (uint8_t)n, (uint16_t)(n + 4)};
+    struct nlattr attr = {(uint16_t)(sizeof attr + n), INET_DIAG_REQ_BYTECODE};
+    append(r, &at, &attr, sizeof attr);
+    append(r, &at, &op, sizeof op);
+    append(r, &at, &cond, sizeof cond);
+    append(r, &at, to->ip, ip);
+    r->head.nlmsg_len += (uint32_t)at;
 }
 
 static int send_request(int fd, int family, const struct sockdiag_query *q) {
-    struct request r = {.head = {.nlmsg_len = offsetof(struct request, attr),
+    struct request r = {.head = {.nlmsg_len = offsetof(struct request, filter),
                                  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
                                  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
                         .req = {.sdiag_family = (uint8_t)family, .sdiag_protocol = IPPROTO_TCP}};
@@ -119,9 +125,9 @@ static int dump_family(struct dump *d, int family, void *buf) {
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within);
     int err = send_request(fd, family, d->q);
     while (err >= 0) {
-        ssize_t n = recv(fd, buf, PIECE, 0);
-        if (n < 0 && errno == EINTR) continue;
-        err = n < 0 ? -errno : n == 0 ? -EIO : take_piece(d, buf, n);
+        ssize_t n = cyg_sys_recv(fd, buf, PIECE, 0);
+        if (n == -EINTR) continue;
+        err = n < 0 ? (int)n : n == 0 ? -EIO : take_piece(d, buf, n);
         if (err == 0) break;
     }
     close(fd);
