@@ -62,15 +62,17 @@ static void free_strings(cyg_resolver_opts *o) {
 /* ---- life ----------------------------------------------------------------------------------------------------------- */
 
 static void dispose(struct cyg_resolver *r) {
+    res_dns_close(r->dns.channel); /* which may call entries back, if it is of a former run */
+    if (r->dns.epfd >= 0) close(r->dns.epfd);
     for (size_t i = 0; r->buckets && i < r->nbuckets; i++)
         for (struct res_entry *e = r->buckets[i], *next; e; e = next) {
             next = e->hash_next;
             res_answer_release(e->answer);
+            res_answer_release(e->came);
             free(e);
         }
     free(r->buckets);
     res_files_release(r->files);
-    res_dns_close(r->dns.channel);
     if (r->dns.ctx) cyg_ctx_release(r->dns.ctx);
     free_strings(&r->o);
     r->magic = 0;
@@ -92,7 +94,6 @@ static int set_up(struct cyg_resolver *r, const cyg_resolver_opts *o) {
     r->secret = (struct map_secret){seed[0], seed[1]};
     r->random = seed[2];
     r->o = *o;
-    r->dns.epfd = -1;
     r->nbuckets = 16;
     while (r->nbuckets < o->max_entries && r->nbuckets < 1u << 20) r->nbuckets *= 2;
     r->buckets = calloc(r->nbuckets, sizeof(r->buckets[0]));
@@ -110,6 +111,7 @@ int cyg_resolver_new(const cyg_resolver_opts *opts, cyg_resolver **out) {
     struct cyg_resolver *r = calloc(1, sizeof *r);
     if (!r) return CYG_ENOMEM;
     r->magic = RES_MAGIC;
+    r->dns.epfd = -1;
     r->users = r->memory = 1;
     if ((err = set_up(r, &o)) < 0)
         dispose(r);

@@ -251,7 +251,9 @@ static void settle_all(struct cyg_resolver *r) {
         cyg_mutex_lock(&r->lock);
         for (; done; done = next) {
             next = done->done_next;
-            res_answered(r, done, done->came, done->outcome);
+            struct res_answer *came = done->came;
+            done->came = NULL;
+            res_answered(r, done, came, done->outcome);
         }
         next = res_next_queued(r);
         cyg_mutex_unlock(&r->lock);

@@ -361,6 +361,38 @@ RT_TEST(test_giving_up_a_dial_at_any_moment_leaves_nothing) {
     dns_close(&server);
 }
 
+static void dials_live(void *arg) {
+    unsigned seed = (unsigned)(intptr_t)arg * 2654435761u;
+    char text[64];
+    snprintf(text, sizeof text, "live:%u", hole_port);
+    for (int i = 0; i < 200 / (RT_LESS > 1 ? 4 : 1); i++) {
+        cyg_conn *c;
+        cyg_ctx *ctx = cyg_ctx_with_timeout(NULL, (cyg_duration)(random_of(&seed) % 400) * CYG_MICROSECOND);
+        cyg_ctx_scope scope = cyg_ctx_enter(ctx);
+        int err = cyg_dial("tcp", text, &(cyg_dial_opts){.resolver = shared}, &c);
+        cyg_ctx_leave(&scope);
+        cyg_ctx_release(ctx);
+        if (err == 0) CHECK_EQ(cyg_close(c), 0);
+    }
+    ADD(ended, 1);
+}
+
+/* The context ends about when the connection is there: whoever is too late closes it. */
+RT_TEST(test_giving_up_when_it_connects_leaves_nothing) {
+    shared = names("127.0.0.3 live\n127.0.0.4 live\n");
+    cyg_listener *l = listener("", 0);
+    hole_port = port_of(l);
+    unsigned fds = rt_fds();
+    GO(swallow, cyg_listener_acquire(l));
+    STORE(ended, 0);
+    for (int i = 1; i <= 10; i++) GO(dials_live, (void *)(intptr_t)i);
+    WAIT_FOR(LOAD(ended) == 10);
+    WAIT_FOR(rt_stats().goroutines == 2);
+    WAIT_FOR(rt_fds() == fds);
+    CHECK_EQ(cyg_listener_close(l), 0);
+    cyg_resolver_release(shared);
+}
+
 /* ---- oneself, ports --------------------------------------------------------------------------------------------------------------- */
 
 RT_TEST(test_a_connection_to_oneself_is_none) {
@@ -433,6 +465,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_the_slower_family_is_not_waited_for),
         cmocka_unit_test(test_a_family_that_comes_late_is_still_tried),
         cmocka_unit_test(test_giving_up_a_dial_at_any_moment_leaves_nothing),
+        cmocka_unit_test(test_giving_up_when_it_connects_leaves_nothing),
         cmocka_unit_test(test_a_connection_to_oneself_is_none),
         cmocka_unit_test(test_ports_used_up_are_counted),
     };

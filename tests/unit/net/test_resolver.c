@@ -293,6 +293,41 @@ RT_TEST(test_the_default_resolver) {
     dns_close(&server);
 }
 
+static int leaves_it_in_flight(void *arg) {
+    (void)arg;
+    cyg_resolver *r = resolver(NULL);
+    cyg_resolver_set_default(r);
+    cyg_resolver_release(r);
+    cyg_addr a;
+    CHECK_EQ(cyg_lookup(NULL, "silent.test", &(cyg_lookup_opts){.timeout = CYG_MILLISECOND}, &a, 1), CYG_ETIMEDOUT);
+    CHECK_EQ(stats(NULL).in_flight, 2);
+    return 0;
+}
+static int finds_a_new_one(void *arg) {
+    (void)arg;
+    CHECK_EQ(stats(NULL).lookups_total, 0);
+    cyg_resolver *r;
+    CHECK_EQ(cyg_resolver_default(&r), 0);
+    cyg_resolver_release(r);
+    cyg_resolver_set_default(NULL);
+    return 0;
+}
+
+/* The goroutine that waited for the answer stopped with its runtime; the next one has nothing to do with it. */
+static void test_the_default_resolver_of_a_former_run_is_gone(void **state) {
+    (void)state;
+    unsigned fds = rt_fds();
+    dns_open(&server);
+    CHECK_EQ(cyg_runtime_start(NULL), 0);
+    CHECK_EQ(cyg_call(leaves_it_in_flight, NULL), 0);
+    CHECK_EQ(cyg_runtime_stop(), 0);
+    CHECK_EQ(cyg_runtime_start(NULL), 0);
+    CHECK_EQ(cyg_call(finds_a_new_one, NULL), 0);
+    CHECK_EQ(cyg_runtime_stop(), 0);
+    dns_close(&server);
+    CHECK_EQ(rt_fds(), fds);
+}
+
 RT_TEST(test_options_out_of_bounds) {
     static const cyg_resolver_opts bad[] = {
         {.ndots = 16}, {.timeout = CYG_MILLISECOND}, {.attempts = 11}, {.max_entries = 3}, {.ndots = -1}};
@@ -319,6 +354,7 @@ int main(void) {
         cmocka_unit_test(test_a_deadline_prefers_an_old_answer),
         cmocka_unit_test(test_services_by_priority_and_weight),
         cmocka_unit_test(test_the_default_resolver),
+        cmocka_unit_test(test_the_default_resolver_of_a_former_run_is_gone),
         cmocka_unit_test(test_options_out_of_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
