@@ -3,10 +3,12 @@
 #define CYGNET_CYGNET_H
 
 #include <cygnet/base.h>
+#include <cygnet/bufio.h>
 #include <cygnet/chan.h>
 #include <cygnet/context.h>
 #include <cygnet/debug.h>
 #include <cygnet/err.h>
+#include <cygnet/file.h>
 #include <cygnet/group.h>
 #include <cygnet/http.h>
 #include <cygnet/http_field.h>
@@ -19,6 +21,7 @@
 #include <cygnet/objpool.h>
 #include <cygnet/runtime.h>
 #include <cygnet/snapshot.h>
+#include <cygnet/streams.h>
 #include <cygnet/sync.h>
 #include <cygnet/time.h>
 
