@@ -22,10 +22,12 @@ CYG_BEGIN_DECLS
 #define CYG_BUF_MIN_BYTES ((size_t)1 << 10)    /* what a buffer starts with, unless told otherwise */
 #define CYG_BUF_MAX_BYTES ((size_t)64 << 10)   /* what it grows to, unless told otherwise */
 #define CYG_BUF_LIMIT_BYTES ((size_t)16 << 20) /* what it may be told to grow to at most */
+#define CYG_BUF_IDLE_BYTES ((size_t)1 << 20)   /* kept in the pool of each size, 512 bytes to 256 KiB, at most */
 #define CYG_BUF_NO_PROGRESS 100 /* empty reads, or tokens that take nothing, in a row before it is an error */
 
 typedef struct cyg_buf_opts {
-    size_t min_bytes;    /* first size of the buffer; 0: CYG_BUF_MIN_BYTES, or max_bytes if that is less */
+    size_t min_bytes; /* first size of the buffer, rounded up to a power of two, 512 or more; 0: CYG_BUF_MIN_BYTES; if max_bytes is
+                          * less: that */
     size_t max_bytes;    /* bound of the buffer, thereby of a line, a peek, a reservation; 0: CYG_BUF_MAX_BYTES; 16 to
                           * CYG_BUF_LIMIT_BYTES, what lies outside counts as the nearer end */
     uint64_t reserve[4]; /* zero */
@@ -56,6 +58,7 @@ typedef struct cyg_bufreader {
     unsigned small; /* fills in a row that would have fitted into a quarter */
     int last;       /* the last byte taken by cyg_bufreader_byte, -1: cannot be put back */
     cyg_buf_stats stats;
+    cyg_buf_stats told; /* of these, in the totals already */
     uint64_t reserve[4];
 } cyg_bufreader;
 
@@ -129,8 +132,10 @@ typedef struct cyg_bufwriter {
     size_t want; /* size of the next one */
     size_t min, max;
     unsigned small; /* flushes in a row that would have fitted into a quarter */
+    bool torrent;   /* the last write went out and no flush followed */
     int err;        /* the first error; every later call returns it */
     cyg_buf_stats stats;
+    cyg_buf_stats told; /* of these, in the totals already */
     uint64_t reserve[4];
 } cyg_bufwriter;
 
@@ -157,7 +162,7 @@ static inline ssize_t cyg_bufwriter_write(cyg_bufwriter *w, const void *p, size_
     return (ssize_t)n;
 }
 
-/* The same for a text, for one byte, and for text made to a format. Returns also CYG_ELIMIT if formatted text is longer than max_bytes; nothing
+/* The same for a text, for one byte, and for text made to a format. Returns also CYG_ELIMIT if formatted text has max_bytes or more; nothing
  * of it is written then, and it is not kept as the error. */
 static inline ssize_t cyg_bufwriter_str(cyg_bufwriter *w, cyg_str s) { return cyg_bufwriter_write(w, s.p, s.n); }
 static inline ssize_t cyg_bufwriter_byte(cyg_bufwriter *w, char c) { return cyg_bufwriter_write(w, &c, 1); }
@@ -218,7 +223,8 @@ typedef struct cyg_bufio_totals {
     cyg_buf_stats read, written;
     uint64_t buffers;      /* out of the pool now */
     uint64_t buffer_bytes; /* their size */
-    uint64_t reserve[4];
+    uint64_t idle_bytes;   /* size of those in the pool, of readers and writers of the future */
+    uint64_t reserve[3];
 } cyg_bufio_totals;
 
 /* What all readers and writers of the process did together. Bytes are counted with the call of the stream that follows or precedes them, so those
