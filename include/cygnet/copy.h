@@ -123,6 +123,9 @@ typedef struct cyg_copy_limits {
 CYG_API int cyg_copy_set_limits(const cyg_copy_limits *limits);
 CYG_API void cyg_copy_get_limits(cyg_copy_limits *out);
 
+/* Closes the pipes and frees the buffers that are kept for the next copy. Blocks: never. From: any thread. */
+CYG_API void cyg_copy_trim(void);
+
 typedef struct cyg_copy_stats {
     uint64_t bytes_total[CYG_COPY_PATHS];       /* moved by each path */
     uint64_t fallbacks_total[CYG_COPY_REASONS]; /* copies that went through a buffer, by reason */

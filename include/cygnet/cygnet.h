@@ -6,6 +6,7 @@
 #include <cygnet/bufio.h>
 #include <cygnet/chan.h>
 #include <cygnet/context.h>
+#include <cygnet/copy.h>
 #include <cygnet/debug.h>
 #include <cygnet/err.h>
 #include <cygnet/file.h>

@@ -23,14 +23,13 @@ typedef enum cyg_side { CYG_SIDE_READ = 0, CYG_SIDE_WRITE = 1 } cyg_side;
 
 /* What kind of descriptor lies under a stream, for those who let the kernel move the bytes. */
 typedef enum cyg_fd_kind {
-    CYG_FD_OTHER = 0, /* nothing is known of it: datagrams, records, terminals */
-    CYG_FD_SOCKET,    /* a non-blocking stream socket whose bytes are the stream's bytes */
-    CYG_FD_FILE,      /* a regular file; calls on it may block the thread */
+    CYG_FD_NONE = 0, /* none, or one of which nothing is known: datagrams, records, terminals */
+    CYG_FD_SOCKET,   /* a non-blocking stream socket whose bytes are the stream's bytes */
+    CYG_FD_FILE,     /* a regular file; calls on it may block the thread */
 } cyg_fd_kind;
 
 typedef struct cyg_fd {
     int fd;
-    cyg_fd_kind kind;
     int64_t *position; /* of a file whose place the stream keeps itself: there to be used and moved on while it is held;
                         * NULL: the descriptor's own place */
 } cyg_fd;
@@ -49,7 +48,7 @@ typedef struct cyg_under {
  * stream fills in what it has and leaves the rest zero. The functions below say what read to peek do; the others are for
  * cyg_copy, so that it can let bytes pass by the wrapper, or by the process:
  *
- * hold, wait, unhold: the descriptor, for who moves bytes through it himself. hold takes one side as a read or a write does:
+ * fd_kind, hold, wait, unhold: the descriptor, for who moves bytes through it himself. hold takes one side as a read or a write does:
  *   it queues behind others, heeds the deadline (CYG_ETIMEDOUT) and a close (CYG_ECLOSED); then the number stays valid until
  *   unhold. wait parks until that side is ready: 0 (perhaps for no reason), CYG_ETIMEDOUT, CYG_ECLOSED, CYG_ECANCELED. The
  *   descriptor is tried to EAGAIN before each wait. A regular file has no wait.
@@ -66,7 +65,8 @@ typedef struct cyg_under {
  * abort: ends both directions at once for everybody: whoever is parked comes back with CYG_ECLOSED, and the peer is told
  *   that it is no orderly end (TCP: a reset). The caller keeps his reference and closes as ever. */
 typedef struct cyg_stream_ops {
-    const char *kind; /* for messages: "tcp", "unix", "limit" */
+    const char *kind;    /* for messages: "tcp", "unix", "limit" */
+    cyg_fd_kind fd_kind; /* of what hold lends */
     ssize_t (*read)(cyg_stream *s, void *p, size_t n);
     ssize_t (*write)(cyg_stream *s, const void *p, size_t n);
     ssize_t (*writev)(cyg_stream *s, const struct iovec *iov, int n);

@@ -5,6 +5,7 @@
 
 #include <cygnet/objpool.h>
 #include <cygnet/runtime.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define SMALLEST 9 /* 512 bytes */

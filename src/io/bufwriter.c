@@ -3,6 +3,7 @@
  *
  * How large: when small writes have filled the buffer, or several were too large for it one behind the other, the next one is twice the size; when what
  * is flushed was little, many times in a row, half. */
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/fatal.h"
@@ -225,9 +226,14 @@ static int op_read_from(cyg_stream *s, cyg_stream *src, int64_t max, cyg_copy_re
     return err;
 }
 
-static int op_hold(cyg_stream *s, cyg_side side, cyg_fd *out) {
-    cyg_stream *u = own(s)->under;
-    return side == CYG_SIDE_READ && u->ops->hold ? u->ops->hold(u, side, out) : (int)CYG_ENOTSUP;
+/* Reads pass by. */
+static int op_unwrap(cyg_stream *s, cyg_under *out) {
+    out->stream = own(s)->under;
+    return 0;
+}
+static int op_advance(cyg_stream *s, int64_t n, bool ended) {
+    (void)s, (void)n;
+    return ended ? CYG_EOF : 0;
 }
 
 static const cyg_stream_ops ops = {.kind = "buffered writer",
@@ -240,9 +246,8 @@ static const cyg_stream_ops ops = {.kind = "buffered writer",
                                    .descriptor = io_over_descriptor,
                                    .peek = io_over_peek,
                                    .read_from = op_read_from,
-                                   .hold = op_hold,
-                                   .wait = io_over_wait,
-                                   .unhold = io_over_unhold,
+                                   .unwrap = op_unwrap,
+                                   .advance = op_advance,
                                    .abort = io_over_abort};
 
 void cyg_bufwriter_init(cyg_bufwriter *w, cyg_stream *under, const cyg_buf_opts *opts) {

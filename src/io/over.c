@@ -21,19 +21,8 @@ int io_over_set_deadline(cyg_stream *s, int what, cyg_time deadline) {
     return u->ops->set_deadline ? u->ops->set_deadline(u, what, deadline) : (int)CYG_ENOTSUP;
 }
 
-int io_over_hold_write(cyg_stream *s, cyg_side side, cyg_fd *out) {
-    cyg_stream *u = below(s);
-    return side == CYG_SIDE_WRITE && u->ops->hold ? u->ops->hold(u, side, out) : (int)CYG_ENOTSUP;
-}
-
-/* Both only after hold, so the stream below has them if it needs them. */
-int io_over_wait(cyg_stream *s, cyg_side side) {
-    cyg_stream *u = below(s);
-    return u->ops->wait ? u->ops->wait(u, side) : (int)CYG_ENOTSUP;
-}
-void io_over_unhold(cyg_stream *s, cyg_side side) {
-    cyg_stream *u = below(s);
-    if (u->ops->unhold) u->ops->unhold(u, side);
+int io_over_read_from(cyg_stream *s, cyg_stream *src, int64_t max, cyg_copy_result *res) {
+    return cyg_transfer(below(s), src, max, res);
 }
 
 int io_short_write(const cyg_stream *s, ssize_t wrote, size_t of) {

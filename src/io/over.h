@@ -19,16 +19,14 @@ int io_over_close_write(cyg_stream *s);
 int io_over_set_deadline(cyg_stream *s, int what, cyg_time deadline);
 int io_over_descriptor(cyg_stream *s);
 int io_over_abort(cyg_stream *s);
-/* The descriptor of one side: the other's bytes are not those of the stream below alone. */
-int io_over_hold_write(cyg_stream *s, cyg_side side, cyg_fd *out);
-int io_over_wait(cyg_stream *s, cyg_side side);
-void io_over_unhold(cyg_stream *s, cyg_side side);
+/* To the stream below as it does it best. */
+int io_over_read_from(cyg_stream *s, cyg_stream *src, int64_t max, cyg_copy_result *res);
 
 /* What a wrapper that reads in its own way passes on. */
-#define IO_OVER_ALL_BUT_READING                                                                                   \
-    .write = io_over_write, .writev = io_over_writev, .close = io_over_close, .close_write = io_over_close_write, \
-    .set_deadline = io_over_set_deadline, .descriptor = io_over_descriptor, .abort = io_over_abort,               \
-    .hold = io_over_hold_write, .wait = io_over_wait, .unhold = io_over_unhold
+#define IO_OVER_ALL_BUT_READING                                                                                 \
+    .write = io_over_write, .writev = io_over_writev, .read_from = io_over_read_from, .close = io_over_close,   \
+    .close_write = io_over_close_write, .set_deadline = io_over_set_deadline, .descriptor = io_over_descriptor, \
+    .abort = io_over_abort
 
 /* CYG_EPROTO with the words: a stream that wrote less than it was given and called it success. */
 int io_short_write(const cyg_stream *s, ssize_t wrote, size_t of);

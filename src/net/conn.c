@@ -280,11 +280,50 @@ static int conn_set_deadline(cyg_stream *s, int what, cyg_time t) {
 
 static int conn_descriptor(cyg_stream *s) { return own(s)->fd; }
 
-#define CONN_OPS(name)                                                                                     \
-    {                                                                                                      \
-        .kind = name, .read = conn_read, .write = conn_write, .writev = conn_writev, .close = conn_close,  \
-        .close_write = conn_close_write, .set_deadline = conn_set_deadline, .descriptor = conn_descriptor, \
-        .peek = conn_peek                                                                                  \
+/* ---- for those who move the bytes themselves --------------------------------------------------------------------------------- */
+
+static int conn_hold(cyg_stream *s, cyg_side side, cyg_fd *out) {
+    struct conn *c = own(s);
+    enum fd_side fs = side == CYG_SIDE_READ ? FD_READ : FD_WRITE;
+    enum cygrt_mode mode = side == CYG_SIDE_READ ? CYGRT_READ : CYGRT_WRITE;
+    int err = fdlock_acquire(&c->lock, fs);
+    if (err) return err;
+    if (atomic_load_explicit(&c->pd.deadline[mode], memory_order_relaxed)) err = cygrt_pd_check(&c->pd, mode);
+    if (err) {
+        if (fdlock_release(&c->lock, fs)) conn_finish(c);
+        return err;
+    }
+    *out = (cyg_fd){.fd = c->fd};
+    return 0;
+}
+
+static void conn_unhold(cyg_stream *s, cyg_side side) {
+    struct conn *c = own(s);
+    if (fdlock_release(&c->lock, side == CYG_SIDE_READ ? FD_READ : FD_WRITE)) conn_finish(c);
+}
+
+static int conn_wait(cyg_stream *s, cyg_side side) {
+    return cygrt_pd_wait(&own(s)->pd, side == CYG_SIDE_READ ? CYGRT_READ : CYGRT_WRITE);
+}
+
+/* As close, but the caller's reference stays and the peer gets a reset. */
+static int conn_abort(cyg_stream *s) {
+    struct conn *c = own(s);
+    (void)cyg_conn_reset_on_close(s);
+    int err = fdlock_close(&c->lock);
+    if (err) return err;
+    cyg_conn_acquire(s); /* for the descriptor, until its last user has left */
+    cygrt_pd_evict(&c->pd);
+    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    return 0;
+}
+
+#define CONN_OPS(name)                                                                                                 \
+    {                                                                                                                  \
+        .kind = name, .fd_kind = CYG_FD_SOCKET, .read = conn_read, .write = conn_write, .writev = conn_writev,         \
+        .close = conn_close, .close_write = conn_close_write, .set_deadline = conn_set_deadline,                       \
+        .descriptor = conn_descriptor, .peek = conn_peek, .hold = conn_hold, .wait = conn_wait, .unhold = conn_unhold, \
+        .abort = conn_abort                                                                                            \
     }
 const cyg_stream_ops cyg_tcp_ops = CONN_OPS("tcp");
 const cyg_stream_ops cyg_unix_ops = CONN_OPS("unix");
