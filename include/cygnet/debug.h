@@ -63,5 +63,19 @@ typedef struct cyg_leak_stats {
  * Blocks: the thread, as cyg_profile. From: anywhere but a signal handler. Returns: 0, or -errno of write. */
 CYG_API int cyg_leaks(int fd, cyg_duration min_age, cyg_leak_stats *out);
 
+/* ---- how many from where ---------------------------------------------------------------------------------------------- */
+
+typedef struct cyg_start_site {
+    char site[128];      /* FUNCTION@file.c:line, cut to fit; files of one name are not told apart */
+    uint64_t goroutines; /* started there and alive now */
+    uint64_t reserve[2];
+} cyg_start_site;
+
+/* Counts the goroutines that are alive by where they were started, and writes the first n places, most first: a gauge that shows which
+ * of them grows. Looks at every goroutine, so not for every second in a program with a million.
+ * Blocks: the thread, as cyg_profile. From: anywhere but a signal handler. Returns: how many places there are, which can be more than n;
+ * CYG_ENOMEM. */
+CYG_API ssize_t cyg_start_sites(cyg_start_site *out, size_t n);
+
 CYG_END_DECLS
 #endif

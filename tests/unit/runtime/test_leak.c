@@ -70,6 +70,29 @@ RT_TEST(test_goroutines_parked_for_long_and_their_growth) {
     WAIT_FOR(LOAD(done) == 13);
 }
 
+static uint64_t started_at(const cyg_start_site *sites, size_t n, const char *where) {
+    for (size_t i = 0; i < n; i++)
+        if (strstr(sites[i].site, where)) return sites[i].goroutines;
+    return 0;
+}
+
+RT_TEST(test_live_goroutines_are_counted_by_start_site) {
+    cyg_start_site sites[8];
+    char where[100];
+    parked = done = 0;
+    cyg_mutex_lock(&held);
+    start(7);
+    snprintf(where, sizeof where, "test_leak.c:%d", line_of_start);
+    WAIT_FOR(LOAD(parked) == 7);
+    ssize_t n = cyg_start_sites(sites, 8);
+    CHECK(n >= 2 && n <= 8); /* that one, and the one of this goroutine */
+    CHECK_EQ(started_at(sites, 1, where), 7);
+    CHECK_EQ(cyg_start_sites(NULL, 0), n);
+    cyg_mutex_unlock(&held);
+    WAIT_FOR(LOAD(done) == 7);
+    WAIT_FOR((n = cyg_start_sites(sites, 8), started_at(sites, (size_t)n, where) == 0)); /* they end after their last word */
+}
+
 static void reader(void *arg) {
     char b;
     CHECK_EQ(cyg_read(arg, &b, 1), CYG_ECLOSED);
@@ -135,6 +158,7 @@ int main(int argc, char **argv) {
     static const struct rt_child kids[] = {{"leaky", leaky_child}, {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goroutines_parked_for_long_and_their_growth),
+        cmocka_unit_test(test_live_goroutines_are_counted_by_start_site),
         cmocka_unit_test(test_connections_and_who_waits_on_them),
         cmocka_unit_test(test_leaks_are_told_at_exit_when_asked),
     };
