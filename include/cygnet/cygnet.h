@@ -14,6 +14,7 @@
 #include <cygnet/http.h>
 #include <cygnet/http_field.h>
 #include <cygnet/io.h>
+#include <cygnet/io_metrics.h>
 #include <cygnet/local.h>
 #include <cygnet/log.h>
 #include <cygnet/map.h>
