@@ -244,7 +244,7 @@ static int truncate_call(void *arg) {
 }
 
 int cyg_file_stat(cyg_file *s, struct stat *out) {
-    struct stat st; /* out is written only on success */
+    struct stat st = {0}; /* out is written only on success */
     int r = (int)call(s, &(struct call){.fn = stat_call, .p = &st});
     if (r == 0) *out = st;
     return r;
