@@ -7,7 +7,7 @@
  *     cyg_copy(conn, f, NULL);                          // by sendfile
  *     cyg_close(f);
  *
- * cyg_read, cyg_write, cyg_writev, cyg_close, cyg_copy work on one. A file has no deadlines (CYG_ENOTSUP), and a call in the kernel is
+ * cyg_read, cyg_write, cyg_writev, cyg_close (which parks while the kernel closes it), cyg_copy work on one. A file has no deadlines (CYG_ENOTSUP), and a call in the kernel is
  * not called off; a context that has ended is noticed before. Any number of goroutines may use a file; reads and writes of its stream share one
  * position, the kernel's. Calls for which the descriptor is no file's at all (a pipe, a terminal) wait in a thread of their own.
  */
