@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "io/copy_internal.h"
+#include "runtime/sched.h"
 
 #define STEP ((int64_t)1 << 20)
 #define STEPS_BEFORE_YIELD 4 /* without a wait: others have their turn */
@@ -203,18 +204,27 @@ static int sendfile_all(cyg_stream *dst, cyg_stream *src, int64_t offset, int64_
 
 /* ---- which ----------------------------------------------------------------------------------------------------------------- */
 
+/* CYGNET_DEBUG=nosplice: as on a kernel, or under a filter, that refuses. */
+static bool switched_off(void) {
+    static _Atomic int known; /* 1: no, 2: yes */
+    int k = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!k) atomic_store_explicit(&known, k = cygrt_debug("nosplice") ? 2 : 1, memory_order_relaxed);
+    return k == 2;
+}
+
 int copy_in_kernel(cyg_stream *dst, cyg_stream *src, int64_t offset, int64_t max, cyg_copy_result *res,
                    cyg_copy_reason *why) {
     cyg_fd_kind from = src->ops->hold ? src->ops->fd_kind : CYG_FD_NONE;
     cyg_fd_kind to = dst->ops->hold ? dst->ops->fd_kind : CYG_FD_NONE;
     *why = from == CYG_FD_NONE ? CYG_COPY_SOURCE : to == CYG_FD_NONE ? CYG_COPY_SINK : CYG_COPY_PAIR;
     if (from == CYG_FD_NONE || to == CYG_FD_NONE || (from == CYG_FD_FILE && to == CYG_FD_FILE)) return NOT_THIS_WAY;
+    if (from == CYG_FD_SOCKET && offset >= 0) return NOT_THIS_WAY; /* there is no place in a socket */
+    *why = CYG_COPY_OFF;
+    if (switched_off()) return NOT_THIS_WAY;
     if (from == CYG_FD_FILE) {
         *why = CYG_COPY_REFUSED;
         return sendfile_all(dst, src, offset, max, res);
     }
-    if (offset >= 0) return NOT_THIS_WAY; /* a place in a socket */
-    *why = CYG_COPY_OFF;
     if (copy_limits().max_pipes < 0) return NOT_THIS_WAY;
     struct flow f = {.dst = dst, .src = src, .res = res};
     int err = splice_all(&f, max);
