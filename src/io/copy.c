@@ -42,6 +42,7 @@ static int through_buffer(cyg_stream *dst, cyg_stream *src, int64_t max, cyg_cop
         }
         if (res->reason != why) copy_falls_back(res, why);
         ssize_t w = cyg_write(dst, b->bytes, (size_t)n);
+        if (w >= 0 && w != n) w = io_short_write(dst, w, (size_t)n);
         if (w < 0) {
             res->write_failed = true;
             err = (int)w;

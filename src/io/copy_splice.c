@@ -9,10 +9,10 @@
 #include <cygnet/runtime.h> /* errno, yield */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "io/copy_internal.h"
+#include "io/copy_sendfile.h"
 #include "runtime/sched.h"
 
 #define STEP ((int64_t)1 << 20)
@@ -157,14 +157,12 @@ static int splice_all(struct flow *f, int64_t max) {
 /* One step; both are held. Returns the count, 0 at the end of the file, or an error. */
 static ssize_t send_some(cyg_stream *dst, int to, int from, int64_t *position, int64_t max, cyg_copy_result *res) {
     for (;;) {
-        off_t at = position ? *position : 0;
-        ssize_t n = sendfile(to, from, position ? &at : NULL, (size_t)(max < STEP ? max : STEP));
+        ssize_t n = copy_sendfile(to, from, position, (size_t)(max < STEP ? max : STEP));
         if (n >= 0) {
-            if (position) *position += n;
             if (n) copy_went(res, CYG_COPY_SENDFILE, n);
             return n;
         }
-        int e = errno, err;
+        int e = (int)-n, err;
         if (e == EINTR) continue;
         if (e != EAGAIN) return will_not(e) ? NOT_THIS_WAY : -e;
         if ((err = dst->ops->wait(dst, CYG_SIDE_WRITE))) return err;

@@ -16,7 +16,7 @@ def test_wrappers_that_change_nothing_keep_sendfile(show, form):
     assert form["went by"] == "sendfile" and form["why not faster"] == "none"
     assert form["through a buffer"] == held
     assert form["sendfile calls"] >= 1
-    assert form["preadv2 calls"] <= 1
+    assert form["preadv2 calls"] <= 2 * form["sendfile calls"] + 1  # whether it is in memory
     assert form.get("bytes the wrapper counted", received) == received
 
 

@@ -118,6 +118,22 @@ static void test_messages_with_a_large_body_do_not_make_the_buffer_grow(void **s
     cyg_bufwriter_free(&w);
 }
 
+/* A message of small writes that is a little too large for the buffer shall not be torn each time. */
+static void test_messages_of_small_writes_soon_leave_whole(void **state) {
+    (void)state;
+    struct script sink = script_sink(out, sizeof out);
+    cyg_bufwriter w;
+    cyg_bufwriter_init(&w, &sink.s, NULL);
+    for (int i = 0; i < 20; i++) {
+        for (int k = 0; k < 16; k++)
+            cyg_bufwriter_write(&w, "0123456789012345678901234567890123456789012345678901234567890123456789", 70);
+        assert_int_equal(cyg_bufwriter_flush(&w), 0);
+    }
+    assert_int_equal(sink.nout, 20 * 16 * 70);
+    assert_int_equal(sink.writes, 21); /* the first in two */
+    cyg_bufwriter_free(&w);
+}
+
 /* ---- room ------------------------------------------------------------------------------------------------------------------ */
 
 static void test_reserve_and_commit(void **state) {
@@ -338,6 +354,7 @@ int main(void) {
         cmocka_unit_test(test_a_mebibyte_in_writes_of_128_bytes),
         cmocka_unit_test(test_the_buffer_shrinks_when_flushes_are_small),
         cmocka_unit_test(test_messages_with_a_large_body_do_not_make_the_buffer_grow),
+        cmocka_unit_test(test_messages_of_small_writes_soon_leave_whole),
         cmocka_unit_test(test_reserve_and_commit),
         cmocka_unit_test(test_printf_beyond_the_room_and_the_bound),
         cmocka_unit_test(test_gathering_writes_into_the_buffer_and_past_it),

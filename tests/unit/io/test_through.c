@@ -1,5 +1,7 @@
 /* test_through.c: copies through wrappers that change no bytes take the kernel's way all the same, with what the wrapper holds first; and what the
  * results say of it. The others are copied, without allocating anything. */
+#include <sys/uio.h>
+
 #include "../net/net.h"
 #include "script.h"
 
@@ -109,6 +111,31 @@ RT_TEST(test_sections_go_by_sendfile_without_moving_the_file) {
     copied_is(&a.stream, -1, bytes + 2100, 3000, &how);
     ALL_BY(how, CYG_COPY_SENDFILE, 0, 0);
     CHECK_EQ(cyg_file_seek(f, 0, SEEK_CUR), 0);
+    CHECK_EQ(cyg_close(f), 0);
+}
+
+static bool in_memory(cyg_file *f) {
+    char b;
+    return preadv2(cyg_descriptor(f), &(struct iovec){&b, 1}, 1, 0, RWF_NOWAIT) == 1;
+}
+
+RT_TEST(test_a_file_that_is_not_in_memory_is_sent_without_a_p) {
+    cyg_file *f = file_of_bytes();
+    cyg_copy_result how;
+    cyg_section all;
+    bool says = in_memory(f); /* else the file system does not know the flag */
+    CHECK_EQ(cyg_file_sync(f), 0);
+    CHECK_EQ(posix_fadvise(cyg_descriptor(f), 0, 0, POSIX_FADV_DONTNEED), 0);
+    bool cold = says && !in_memory(f); /* some are always in memory */
+    for (int round = 0; round < 2; round++) {
+        uint64_t before = rt_stats().blocking_total;
+        cyg_section_init(&all, f, 0, SIZE);
+        copied_is(&all.stream, -1, bytes, SIZE, &how);
+        ALL_BY(how, CYG_COPY_SENDFILE, 0, 0);
+        uint64_t away = rt_stats().blocking_total - before;
+        if (round == 0 && cold) CHECK(away > 0);
+        if (round == 1 && says) CHECK_EQ(away, 0); /* the first has brought it in */
+    }
     CHECK_EQ(cyg_close(f), 0);
 }
 
@@ -337,6 +364,7 @@ int main(void) {
         cmocka_unit_test(test_a_file_goes_by_sendfile),
         cmocka_unit_test(test_a_limited_file_goes_by_sendfile_and_ends_at_the_limit),
         cmocka_unit_test(test_sections_go_by_sendfile_without_moving_the_file),
+        cmocka_unit_test(test_a_file_that_is_not_in_memory_is_sent_without_a_p),
         cmocka_unit_test(test_several_go_each_its_own_way),
         cmocka_unit_test(test_a_buffered_file_gives_what_it_holds_then_goes_by_sendfile),
         cmocka_unit_test(test_a_buffered_reader_with_leftovers_goes_by_splice),

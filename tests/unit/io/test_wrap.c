@@ -222,6 +222,17 @@ static void test_a_copy_takes_memory_as_it_lies(void **state) {
     assert_int_equal(cyg_copy(&sink.s, &m.stream, &how), 0);
 }
 
+static void test_a_copy_into_a_stream_that_writes_too_little_ends(void **state) {
+    (void)state;
+    struct script src = script_of((struct piece[]){{"abcdef", 0}, {0}}), sink = script_sink(out, sizeof out);
+    cyg_copy_result how;
+    sink.refuse_at = 1;
+    sink.refusal = 2;
+    assert_int_equal(cyg_copy(&sink.s, &src.s, &how), CYG_EPROTO);
+    assert_true(how.write_failed);
+    assert_string_equal(cyg_err_detail(), "script stream wrote 2 of 6 bytes and gave no error");
+}
+
 static void test_nothing_takes_all_and_gives_none(void **state) {
     (void)state;
     struct script src = script_of((struct piece[]){{"gone", 0}, {0}});
@@ -247,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_memory_is_bounded_and_a_write_over_it_leaves_it_as_it_was),
         cmocka_unit_test(test_memory_of_others_is_only_read),
         cmocka_unit_test(test_a_copy_takes_memory_as_it_lies),
+        cmocka_unit_test(test_a_copy_into_a_stream_that_writes_too_little_ends),
         cmocka_unit_test(test_nothing_takes_all_and_gives_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
