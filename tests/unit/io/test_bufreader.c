@@ -185,6 +185,18 @@ static void test_a_stream_that_reads_nothing_is_an_error(void **state) {
     cyg_bufreader_free(&r);
 }
 
+static void test_a_stream_that_says_it_read_too_much_is_an_error(void **state) {
+    (void)state;
+    struct script src = script_of(NULL);
+    cyg_bufreader r;
+    src.boasts = true;
+    cyg_bufreader_init(&r, &src.s, NULL);
+    assert_int_equal(cyg_bufreader_byte(&r), CYG_EPROTO);
+    assert_string_equal(cyg_err_detail(), "script stream read 1025 bytes where there was room for 1024");
+    assert_int_equal(cyg_bufreader_data(&r).n, 0);
+    cyg_bufreader_free(&r);
+}
+
 /* ---- sizes --------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t buffers_out(void) {
@@ -394,6 +406,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_a_stream_that_reads_nothing_is_an_error),
+        cmocka_unit_test(test_a_stream_that_says_it_read_too_much_is_an_error),
         cmocka_unit_test(test_the_buffer_grows_with_use_to_its_bound_and_shrinks_again),
         cmocka_unit_test(test_an_empty_reader_holds_no_buffer),
         cmocka_unit_test(test_a_large_read_goes_past_the_buffer),

@@ -173,6 +173,10 @@ static void test_printf_beyond_the_room_and_the_bound(void **state) {
     assert_int_equal(cyg_bufwriter_printf(&w, "%2000d", 9), CYG_ELIMIT);
     assert_int_equal(cyg_bufwriter_flush(&w), 0);
     assert_int_equal(sink.nout, 3099);
+    cyg_bufwriter_reset(&w, &sink.s);
+    assert_int_equal(cyg_bufwriter_printf(&w, "%1024d", 5), 1024); /* just the room, so none for a NUL */
+    assert_int_equal(cyg_bufwriter_flush(&w), 0);
+    assert_true(out[3099 + 1023] == '5');
     assert_true(out[999] == '7' && out[1099] == '8' && out[3098] == '9' && out[1100] == ' ');
     cyg_bufwriter_free(&w);
 }
