@@ -7,14 +7,12 @@ Everything runs in network and mount namespaces of its own, where the name serve
 system on which users may make namespaces."""
 
 import argparse
-import fcntl
 import json
 import os
 import re
 import shutil
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -62,11 +60,6 @@ def _enter_namespaces():
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     os.execve(tools.find("unshare"), ["unshare", "--net", "--mount", *user, sys.executable, os.path.abspath(__file__), *sys.argv[1:]],
               {**os.environ, INSIDE: "1"})
-
-
-def _loopback_up():
-    with socket.socket() as s:
-        fcntl.ioctl(s, 0x8914, struct.pack("16sh", b"lo", 0x49))  # SIOCSIFFLAGS: IFF_UP | IFF_LOOPBACK | IFF_RUNNING
 
 
 class SilentResolver:
@@ -171,7 +164,7 @@ def _summary(name, hostages, own, quiet):
 
 
 def _measure(options):
-    _loopback_up()
+    procs.loopback_up()
     server = tools.build_cygnet("hostage/echo.c", options.build, "hostage_echo")
     asked = {kind: getattr(options, kind) for kind in KINDS}
     candidates = {"quiet": dict.fromkeys(KINDS, 0), "blocked": {**asked, "spins": 0}, "all": asked}
