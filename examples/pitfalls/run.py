@@ -24,6 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = Path(os.environ.get("CYGNET_BUILD", ROOT / "build")).resolve()
+WIDTH = 110  # columns of a terminal
 LIMIT = 120  # seconds that a form may take, unless its description says otherwise
 STRACE_ROW = re.compile(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$")
 
@@ -142,17 +143,31 @@ def show(name, short=False, only=None):
     return shown
 
 
+def side_by_side(rows):
+    """The columns of a table in as many pieces as it takes to fit WIDTH, each with the first column."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    pieces, used = [[]], widths[0]
+    for i, width in enumerate(widths[1:], 1):
+        if pieces[-1] and used + 2 + width > WIDTH:
+            pieces.append([])
+            used = widths[0]
+        pieces[-1].append(i)
+        used += 2 + width
+    for columns in pieces:
+        yield ["  ".join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in columns)]).rstrip() for row in rows]
+
+
 def print_table(name, shown):
     described = describe(name)
     print(f"{int(name[:2])}. {described['title']}\n")
     here = [f for f in shown if "values" in shown[f]]
     rows = [[look["key"], *(shown[f]["values"].get(look["key"], "-") for f in here)] for look in described["look"]]
-    table = [["", *here], *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(here) + 1)]
-    for row, look in zip(table, [None, *described["look"]]):
-        print("  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip())
-        if look:
-            print(textwrap.fill(look["say"], 100, initial_indent="    ", subsequent_indent="    "))
+    for piece, lines in enumerate(side_by_side([["", *here], *rows])):
+        print(("\n" if piece else "") + lines[0])
+        for line, look in zip(lines[1:], described["look"]):
+            print(line)
+            if piece == 0:  # said once
+                print(textwrap.fill(look["say"], WIDTH - 8, initial_indent="    ", subsequent_indent="    "))
     for form, what in shown.items():
         if what.get("said"):
             print(f"\n{form} said:")

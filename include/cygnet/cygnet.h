@@ -20,7 +20,10 @@
 #include <cygnet/map.h>
 #include <cygnet/metrics.h>
 #include <cygnet/net.h>
+#include <cygnet/netstat.h>
 #include <cygnet/objpool.h>
+#include <cygnet/packet.h>
+#include <cygnet/resolver.h>
 #include <cygnet/runtime.h>
 #include <cygnet/snapshot.h>
 #include <cygnet/streams.h>

@@ -56,7 +56,8 @@ typedef struct cyg_leak_stats {
 } cyg_leak_stats;
 
 /* Looks for what may have been forgotten: goroutines that have been parked for min_age or longer, by start site and what they
- * wait for, with the change since the last look at that; and connections, with who waits on them. Whether something is
+ * wait for, with the change since the last look at that; connections, with who waits on them; and timers that nobody waits for (contexts'
+ * deadlines, as context_deadline, and cyg_after_func), with what they would start and when. Whether something is
  * reachable cannot be known in C, so these are suspects: what grows from look to look is a leak, what stays the same is not.
  * fd < 0: only counts, which is no look that a later one is compared with. out may be NULL. With CYGNET_DEBUG=leaks cyg_main calls
  * this with fd 2 and min_age 0 when the main function returns.

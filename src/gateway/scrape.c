@@ -5,6 +5,7 @@
 #include "gateway/state.h"
 #include "gateway/text.h"
 
+#include <cygnet/chan.h>
 #include <cygnet/debug.h>
 #include <cygnet/runtime.h>
 #include <stdatomic.h>
@@ -253,6 +254,21 @@ static void write_look(struct cyg_gw_text *t) {
     cyg_mutex_unlock(&lock);
 }
 
+#define NAMES 100 /* of channels: the gateway has fewer */
+
+static void write_channels(struct cyg_gw_text *t) {
+    cyg_chan_name_stats *all = calloc(NAMES, sizeof *all);
+    if (!all) {
+        t->failed = true;
+        return;
+    }
+    uint64_t growing = 0;
+    for (size_t i = 0, n = cyg_chan_named(all, NAMES); i < n; i++) growing += all[i].growing > 0;
+    free(all);
+    single(t, "cygnet_runtime_channels_growing", "gauge",
+           "Names of channels whose backlog has only grown for ten seconds or longer.", growing);
+}
+
 static int read_process(void *out) {
     cyg_gw_process_read(out);
     return 0;
@@ -290,5 +306,7 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
     }
     write_runtime(out);
     write_look(out);
+    write_channels(out);
+    cyg_gw_scrape_sockets(out);
     write_process(gw, out);
 }

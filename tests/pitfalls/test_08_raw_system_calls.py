@@ -14,5 +14,5 @@ def test_others_go_on_and_the_culprit_is_named(show):
 def test_go_starves_unless_told(show):
     forms = show(NAME, "Go, raw call", "Go, announced")
     assert forms["Go, raw call"]["read ended by"] == "the watchdog"
-    assert forms["Go, raw call"]["ticks meanwhile"] <= 1
+    assert forms["Go, raw call"]["ticks meanwhile"] <= 5  # it may lose its turn once before the call
     assert forms["Go, announced"]["read ended by"] == "the ticker"
