@@ -16,6 +16,7 @@ needs() {
         need 'command -v meson'                  meson          'build description (1.0 and later)'
         need 'command -v ninja'                  ninja-build    'runs the build'
         need 'command -v pkg-config'             pkg-config     'finds libraries'
+        need 'pkg-config --exists libcares'      libc-ares-dev  'c-ares, asks name servers'
         need 'pkg-config --exists yaml-0.1'      libyaml-dev    'libyaml, reads the gateway'\''s configuration'
         ;;
     test)
@@ -26,6 +27,7 @@ needs() {
         need 'command -v nginx'                  nginx          'a real peer'
         need 'command -v haproxy'                haproxy        'a real peer'
         need 'command -v curl'                   curl           'a real client'
+        need 'command -v dnsmasq'                dnsmasq-base   'a real name server'
         need 'command -v wrk'                    wrk            'load'
         need 'command -v promtool'               prometheus     'promtool, checks the metrics'\'' text'
         need 'test -f /usr/include/x86_64-linux-gnu/sys/sdt.h || test -f /usr/include/sys/sdt.h' systemtap-sdt-dev 'trace points of the scheduler'

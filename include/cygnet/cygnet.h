@@ -5,6 +5,7 @@
 #include <cygnet/base.h>
 #include <cygnet/chan.h>
 #include <cygnet/context.h>
+#include <cygnet/copy.h>
 #include <cygnet/debug.h>
 #include <cygnet/err.h>
 #include <cygnet/group.h>
@@ -16,7 +17,10 @@
 #include <cygnet/map.h>
 #include <cygnet/metrics.h>
 #include <cygnet/net.h>
+#include <cygnet/netstat.h>
 #include <cygnet/objpool.h>
+#include <cygnet/packet.h>
+#include <cygnet/resolver.h>
 #include <cygnet/runtime.h>
 #include <cygnet/snapshot.h>
 #include <cygnet/sync.h>

@@ -94,6 +94,9 @@ CYG_API const cyg_http_field *cyg_http_req_fields(const cyg_http_req *req, size_
 CYG_API cyg_str cyg_http_req_field(const cyg_http_req *req, const char *name); /* first of that name, any case, or empty */
 CYG_API int64_t cyg_http_req_content_length(const cyg_http_req *req); /* 0: no body; CYG_HTTP_BODY_CHUNKED: not known */
 CYG_API const cyg_addr *cyg_http_req_peer(const cyg_http_req *req);
+/* The same as text, made once a connection: "127.0.0.1:4711", and without the port "127.0.0.1"; empty for a Unix socket. */
+CYG_API cyg_str cyg_http_req_peer_text(const cyg_http_req *req);
+CYG_API cyg_str cyg_http_req_peer_ip_text(const cyg_http_req *req);
 CYG_API cyg_conn *cyg_http_req_conn(const cyg_http_req *req);      /* borrowed */
 CYG_API cyg_time cyg_http_req_start(const cyg_http_req *req);      /* when its first byte was seen */
 CYG_API uint64_t cyg_http_req_body_bytes(const cyg_http_req *req); /* body bytes read so far, after chunk decoding */

@@ -307,5 +307,6 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
     write_runtime(out);
     write_look(out);
     write_channels(out);
+    cyg_gw_scrape_sockets(out);
     write_process(gw, out);
 }

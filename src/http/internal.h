@@ -98,12 +98,13 @@ struct http_conn {
     bool cut;                      /* closed by a shutdown; guard: shard lock */
     bool lingering;                /* only waits for the peer's end; written by the owner, atomic */
     bool peer_known;               /* the fields below are filled in; owner only */
-    uint8_t peer_text_n;
-    uint32_t linger_bytes; /* read and thrown away while lingering */
+    uint8_t peer_text_n;           /* of peer_text, which is "ADDRESS:PORT"; 0 for a Unix socket */
+    uint8_t peer_ip_at, peer_ip_n; /* the address within it, for X-Forwarded-For */
+    uint32_t linger_bytes;         /* read and thrown away while lingering */
     uint16_t peer_family, peer_port;
     uint32_t peer_scope;
     uint8_t peer_ip[16];
-    char peer_text[46]; /* the address without port, for X-Forwarded-For */
+    char peer_text[66];
 };
 
 struct http_shard {

@@ -12,8 +12,8 @@ def test_pages(gateway, app):
     assert (g.admin_get("/healthz").status, g.admin_get("/healthz").body) == (200, b"alive\n")
     assert (g.admin_get("/readyz").status, g.admin_get("/readyz").body) == (200, b"ready\n")
     index = g.admin_get("/").body.decode()
-    for page in ("/healthz", "/readyz", "/metrics", "/config", "/debug/goroutines", "/debug/leaks", "/debug/pprof/goroutine",
-                 "/debug/pprof/cpu", "/debug/pprof/contention"):
+    for page in ("/healthz", "/readyz", "/metrics", "/config", "/debug/goroutines", "/debug/leaks", "/debug/sockets",
+                 "/debug/pprof/goroutine", "/debug/pprof/cpu", "/debug/pprof/contention"):
         assert page in index
         assert request(g.admin, "HEAD", page).status == 200
         r = request(g.admin, "POST", page, body=b"x")

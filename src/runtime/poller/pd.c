@@ -166,8 +166,7 @@ bool cygrt_pd_cancel_record(struct cygrt_pd *pd) {
     return true;
 }
 
-int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
-    struct cygrt_sched *s = &cygrt_sched;
+void cygrt_pd_open(struct cygrt_pd *pd, int fd) {
     pd->fd = fd;
     for (int i = 0; i < 2; i++) {
         atomic_store_explicit(&pd->slot[i], CYGRT_PD_NIL, memory_order_relaxed);
@@ -183,6 +182,11 @@ int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
     atomic_store_explicit(&pd->closing, 0, memory_order_relaxed);
     pd->home = NULL;
     atomic_fetch_add(&pd->tag, 1); /* published before the kernel can tell of it */
+}
+
+int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
+    struct cygrt_sched *s = &cygrt_sched;
+    cygrt_pd_open(pd, fd);
     if (exclusive) {
         for (unsigned i = 0; i < s->nprocs; i++) {
             int err = cygrt_poller_add(&s->ps[i], pd, true);
