@@ -4,6 +4,7 @@
 
 #include <cygnet/base.h>
 #include <cygnet/chan.h>
+#include <cygnet/connpool.h>
 #include <cygnet/context.h>
 #include <cygnet/debug.h>
 #include <cygnet/err.h>
