@@ -127,10 +127,6 @@ CYG_API void cyg_connpool_put_at(cyg_pooled_conn *pc, const char *file, int line
 #define cyg_connpool_discard(pc, why) cyg_connpool_discard_at((pc), (why), __FILE__, __LINE__)
 CYG_API void cyg_connpool_discard_at(cyg_pooled_conn *pc, cyg_connpool_why why, const char *file, int line);
 
-/* Closes idle connections, as far as keep, at once: before a change of the destination, or when memory is short.
- * Blocks: never, but for the close hook. From: goroutine. Returns: how many. */
-CYG_API size_t cyg_connpool_trim(cyg_connpool *pool, size_t keep);
-
 /* Ends lending: new and waiting callers get CYG_ECLOSED, idle connections are closed; then waits until those on loan have come
  * back, and are closed, or the deadline (0: none). Drops no reference.
  * Blocks: parks. From: goroutine. Returns: 0, CYG_ETIMEDOUT, or the context's error; those still out close when given back. */

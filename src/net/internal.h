@@ -52,6 +52,13 @@ extern const cyg_stream_ops cyg_tcp_ops, cyg_unix_ops;
 /* Makes a conn of a non-blocking stream socket; fd becomes ours. Returns 0, CYG_ENOMEM or -errno (fd is closed then). */
 int conn_new(int fd, bool is_unix, struct conn **out);
 void conn_set_peer(struct conn *c, const cyg_addr *a);
+bool conn_is_socket(cyg_conn *s); /* not a stream of somebody else */
+
+/* Whether anything has come in on a connection that nobody reads: known after a short read, else by one look (MSG_PEEK).
+ * Returns: 0 nothing; 1 bytes; CYG_EOF the peer's end; CYG_ECLOSED, -errno. */
+int conn_quiet(cyg_conn *s);
+/* As conn_quiet, and if it says 0 as cyg_conn_on_readable. */
+int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline);
 
 /* ---- addresses -------------------------------------------------------------------------------------------------------- */
 
