@@ -161,8 +161,8 @@ static int look_around(void *out) {
 }
 
 static void write_sites(struct cyg_gw_text *t, const struct look *l) {
-    family(t, "cygnet_runtime_goroutines_by_start", "gauge",
-           "Goroutines alive by where they were started, the 20 places with most of them.");
+    cyg_gw_text_family(t, "cygnet_runtime_goroutines_by_start", "gauge",
+                       "Goroutines alive by where they were started, the 20 places with most of them.");
     for (size_t i = 0; i < l->nsites; i++) {
         cyg_gw_text_puts(t, "cygnet_runtime_goroutines_by_start{site=");
         cyg_gw_text_label(t, l->sites[i].site);

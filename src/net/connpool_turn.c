@@ -1,6 +1,7 @@
 /* connpool_turn.c: places for connections, and the queue of those who wait for a turn, first come first served. */
 #include "base/spin.h"
 #include "net/connpool.h"
+#include "runtime/profile.h"
 
 /* A caller that waits: on its goroutine's stack. What it got is written before it is granted. */
 struct pool_turn {
@@ -105,6 +106,7 @@ int pool_turn_wait(cyg_connpool *p, cyg_time deadline, struct pooled **out) {
         __atomic_sub_fetch(&p->nwaiters, 1, __ATOMIC_SEQ_CST); /* too many for a moment: somebody looks in vain */
     else
         err = t.err;
+    cygrt_contended(t.w.since, CYGRT_R_CONNPOOL);
     pool_count_wait(p, cyg_now() - t.w.since, err);
     if (err == CYG_ETIMEDOUT)
         (void)cygrt_fail(err, "pool \"%s\": no turn in time, %zu are open", p->name, p->opts.max_open);

@@ -64,15 +64,17 @@ RT_TEST(test_one_whose_last_read_was_exact_is_kept) {
 }
 
 /* Handed from one to the next, it has not lain with the poller: it is looked at all the same. */
+struct taker {
+    cyg_connpool *p;
+    cyg_pooled_conn *got; /* atomic */
+};
 static void take_one(void *arg) {
-    *(cyg_pooled_conn **)arg = pool_get(*(cyg_connpool **)((cyg_pooled_conn **)arg + 1));
+    struct taker *t = arg;
+    STORE(t->got, pool_get(t->p));
 }
 RT_TEST(test_a_dead_one_is_not_handed_to_who_waits) {
     peer_up();
-    struct {
-        cyg_pooled_conn *got;
-        cyg_connpool *p;
-    } a = {NULL, pool_of(&(cyg_connpool_opts){.max_open = 1})};
+    struct taker a = {.p = pool_of(&(cyg_connpool_opts){.max_open = 1})};
     cyg_pooled_conn *pc = pool_get(a.p);
     GO(take_one, &a);
     WAIT_FOR(pool_stats(a.p).waiters == 1);
@@ -114,10 +116,7 @@ RT_TEST(test_one_too_old_is_not_put_back_nor_handed_over) {
     WAIT_FOR(cyg_now_cached() > pc->born + CYG_MILLISECOND);
     cyg_connpool_put(pc);
     CHECK(pool_stats(p).open == 0 && pool_stats(p).closed_total[CYG_CONNPOOL_MAX_LIFE] == 1);
-    struct {
-        cyg_pooled_conn *got;
-        cyg_connpool *p;
-    } a = {NULL, p};
+    struct taker a = {.p = p};
     pc = pool_get(p);
     GO(take_one, &a);
     WAIT_FOR(pool_stats(p).waiters == 1 && cyg_now_cached() > pc->born + CYG_MILLISECOND);
