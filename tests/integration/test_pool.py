@@ -59,13 +59,13 @@ def test_some_connections_are_kept_ready(gateway, app):
     assert g.metric("cygnet_upstream_loans_total") == 1
 
 
-def test_idle_connections_leave_no_time_wait(gateway, nginx):
-    n = nginx()
-    config = base_config([n.port])
+def test_idle_connections_leave_no_time_wait(gateway, app):
+    a = app()
+    config = base_config([a.port])
     config["clusters"][0]["pool"] = {"idle_timeout": "10ms"}
-    before = time_waits(n.port)
+    before = time_waits(a.port)
     g = gateway(config)
     for i in range(1, 11):
-        assert g.get("/").status == 200
+        assert g.get("/echo").status == 200
         wait_until(lambda: g.metric("cygnet_upstream_closes_total", reason="idle_timeout") == i, "the idle connection is closed")
-    assert time_waits(n.port) <= before
+    assert time_waits(a.port) <= before
