@@ -95,7 +95,7 @@ def _storm_of(options, mode):
                     break
                 if requests.popen.poll() is not None or time.monotonic() > end:
                     raise BenchError(f"requests {mode} did not end well: {said.strip() or 'no message'}")
-                time.sleep(0.25)
+                time.sleep(1)
             return {"mode": mode, **json.loads(said[said.rindex("{"):]), "time_wait": ours, "time_wait_most": most,
                     "time_wait_upstream": theirs}
     finally:
