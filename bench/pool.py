@@ -176,11 +176,11 @@ def _goal(ok):
 
 
 def _storm_table(storm):
-    rows = [["storm", "answers", "no port", "errors", "opens", "reuse", "TIME_WAIT", "at most", "upstream's", "goal"]]
+    rows = [["storm", "seconds", "answers", "no port", "errors", "opens", "reuse", "TIME_WAIT", "at most", "upstream's", "goal"]]
     for r in storm["runs"]:
         pool = r["mode"] == "pool"
         met = r["time_wait_most"] == 0 and r["reuse"] >= REUSE and r["errors"] + r["no_port"] == 0
-        rows.append(["from the pool" if pool else "a connection each", f"{r['answers']:,}", f"{r['no_port']:,}", f"{r['errors']:,}",
+        rows.append(["from the pool" if pool else "a connection each", f"{r['seconds']:.1f}", f"{r['answers']:,}", f"{r['no_port']:,}", f"{r['errors']:,}",
                      f"{r['opens']:,}" if pool else "-", f"{r['reuse']:.2%}" if pool else "-", f"{r['time_wait']:,}",
                      f"{r['time_wait_most']:,}", f"{r['time_wait_upstream']:,}", _goal(met) if pool else ""])
     return [f"{storm['rate']} requests a second for {storm['seconds']} s; connections of the pool live for {storm['life']} s at most", "",

@@ -31,6 +31,7 @@ int pool_slots_init(cyg_connpool *p) {
     if (!p->shards || !all) {
         free(p->shards);
         free(all);
+        p->shards = NULL;
         return CYG_ENOMEM;
     }
     memset(p->shards, 0, n * sizeof *p->shards);
