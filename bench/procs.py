@@ -5,14 +5,12 @@ their children, and should the script itself be killed, the kernel sends them SI
 
 import ctypes
 import dataclasses
-import fcntl
 import glob
 import http.client
 import os
 import random
 import signal
 import socket
-import struct
 import subprocess
 import time
 
@@ -38,12 +36,6 @@ def free_port():
             except OSError:
                 continue
     raise BenchError("no free loopback port found")
-
-
-def loopback_up():
-    """Brings up the loopback interface of a fresh network namespace."""
-    with socket.socket() as s:
-        fcntl.ioctl(s, 0x8914, struct.pack("16sh", b"lo", 0x49))  # SIOCSIFFLAGS: IFF_UP | IFF_LOOPBACK | IFF_RUNNING
 
 
 @dataclasses.dataclass

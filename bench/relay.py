@@ -19,13 +19,13 @@ import time
 sys.dont_write_bytecode = True
 
 import common
+import namespace
 import procs
 import report
 import tools
 from peers import configs
 from procs import BenchError
 
-INSIDE = "CYGNET_BENCH_RELAY_NAMESPACE"
 CONGESTION = "/proc/sys/net/ipv4/tcp_congestion_control"
 READY_WITHIN_S = 5
 SAMPLE_WITHIN_S = 120
@@ -46,15 +46,6 @@ def _options():
     p.add_argument("--json", action="store_true", help="print the record instead of the table")
     p.add_argument("--no-record", action="store_true", help="do not append to bench/results/relay.jsonl")
     return p.parse_args()
-
-
-def _enter_namespace():
-    """Starts this script again in a network namespace of its own; returns when it is there."""
-    if os.environ.get(INSIDE):
-        return
-    user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    os.execve(tools.find("unshare"), ["unshare", "--net", *user, sys.executable, os.path.abspath(__file__), *sys.argv[1:]],
-              {**os.environ, INSIDE: "1"})
 
 
 def _set_congestion(name):
@@ -179,7 +170,7 @@ def _summary(name, own, floor):
 def _measure(options):
     if len(os.sched_getaffinity(0)) < 2:
         raise BenchError("two CPUs are needed: one for the relay, one for its two ends")
-    procs.loopback_up()
+    namespace.loopback_up()
     _set_congestion(options.congestion)
     bulk = tools.build_c("load/bulk.c")
     candidates, left_out = _chosen(options)
@@ -224,6 +215,6 @@ def table(record):
 
 
 if __name__ == "__main__":
-    _enter_namespace()
+    namespace.enter()
     chosen = _options()
     sys.exit(common.finish("relay", lambda: _measure(chosen), json.dumps if chosen.json else table, chosen))

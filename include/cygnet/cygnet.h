@@ -5,6 +5,7 @@
 #include <cygnet/base.h>
 #include <cygnet/bufio.h>
 #include <cygnet/chan.h>
+#include <cygnet/connpool.h>
 #include <cygnet/context.h>
 #include <cygnet/copy.h>
 #include <cygnet/debug.h>
