@@ -20,6 +20,7 @@ CYG_BEGIN_DECLS
 
 typedef struct cyg_stream cyg_conn;
 typedef struct cyg_listener cyg_listener;
+typedef struct cyg_resolver cyg_resolver; /* resolver.h, which this header includes */
 
 /* ---- addresses -------------------------------------------------------------------------------------------------- */
 
@@ -154,15 +155,24 @@ CYG_API void cyg_listener_release(cyg_listener *l);
 /* ---- connections ------------------------------------------------------------------------------------------------ */
 
 typedef struct cyg_dial_opts {
-    cyg_duration timeout; /* for the whole dial; 0: what the kernel gives (about 2 min) */
+    cyg_duration timeout; /* for the whole dial, the lookup of a name included; 0: what the kernel gives (about 2 min) */
     cyg_time deadline;    /* the same as a point in time; the earlier of both counts; 0: none */
-    const char *local;    /* source address "ip:port" (port 0: any); NULL: any */
-    uint64_t reserve[4];  /* zero */
+    const char *local; /* source address "ip:port" (port 0: any); NULL: any. Only addresses of its family are dialled */
+    cyg_duration attempt_timeout; /* for the connection to one address; 0: none but the above */
+    cyg_duration attempt_delay; /* a name with several addresses: head start of each before the next is tried beside it; it
+                                     follows at once when one fails. 0: 250 ms; at least 10 ms; < 0: one after the other */
+    cyg_resolver *resolver;     /* asks for names; NULL: the default one */
+    uint64_t reserve[4];        /* zero */
 } cyg_dial_opts;
 
-/* Connects. For "udp" and "unixgram" that only fixes the peer: nothing is sent, and what others send is not received.
- * Blocks: parks. From: goroutine. Owns: opts is read during the call (NULL: defaults); *out is the caller's to
- * close. Returns: 0, CYG_EPARSE, CYG_ETIMEDOUT, CYG_ECANCELED, -ECONNREFUSED, -EADDRNOTAVAIL (ephemeral ports used up), … */
+/* Connects. Networks are "tcp", "tcp4", "tcp6" (addresses "host:port"; the host is an IP address, [in brackets] for IPv6, or a name;
+ * empty: this machine; the port is a number), "unix", and those of messages: "udp", "udp4", "udp6", "unixpacket", "unixgram". For "udp"
+ * and "unixgram" a dial only fixes the peer: nothing is sent, and what others send is not received. The addresses of a name are tried in the order of cyg_lookup, families in turn, and the
+ * first connection wins; the others are gone when this returns.
+ * Blocks: parks. From: goroutine. Owns: opts is read during the call (NULL: defaults); *out is the caller's to close.
+ * Returns: 0; CYG_EPARSE; CYG_ENONAME, CYG_ELOOKUP (cyg_lookup); CYG_ETIMEDOUT, CYG_ECANCELED; -ECONNREFUSED, …: of several addresses the
+ * error of the first, with those of all in the detail; -EADDRNOTAVAIL when no ephemeral port is left for the destination: the
+ * detail has the count of sockets to it and the range. Source: RFC 8305 (Happy Eyeballs). */
 CYG_API int cyg_dial(const char *network, const char *address, const cyg_dial_opts *opts, cyg_conn **out);
 
 /* The same to an address already parsed. */
@@ -243,4 +253,6 @@ static inline void cyg_listener_cleanup_(cyg_listener **l) {
 CYG_END_DECLS
 
 #include <cygnet/packet.h>
+#include <cygnet/resolver.h>
+
 #endif

@@ -12,6 +12,7 @@ static const struct {
     {"gateway", "serve a configuration: cygnet gateway -c FILE", cmd_gateway},
     {"check", "check a configuration without starting anything", cmd_check},
     {"demo", "start a gateway with services behind it, to try things on", cmd_demo},
+    {"doctor", "what of this machine, or of a running gateway, will hurt, and the fix", cmd_doctor},
     {"version", "print the version", cmd_version},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)

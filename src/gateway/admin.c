@@ -3,6 +3,7 @@
 #include "gateway/text.h"
 
 #include <cygnet/debug.h>
+#include <cygnet/netstat.h>
 #include <cygnet/runtime.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,10 @@ static int write_leaks(const struct report *r, int fd) {
     (void)r;
     return cyg_leaks(fd, LEAK_AGE, NULL);
 }
+static int write_sockets(const struct report *r, int fd) {
+    (void)r;
+    return cyg_netstat_report(fd);
+}
 static int write_profile(const struct report *r, int fd) { return cyg_profile(fd, r->kind, r->format); }
 static int write_cpu(const struct report *r, int fd) { return cyg_profile_cpu(fd, r->format, r->watch); }
 
@@ -122,6 +127,11 @@ static void goroutines(struct cyg_gw *gw, cyg_http_req *req, cyg_http_res *res) 
 static void leaks(struct cyg_gw *gw, cyg_http_req *req, cyg_http_res *res) {
     (void)gw, (void)req;
     send_report(res, &(struct report){.write = write_leaks});
+}
+
+static void sockets(struct cyg_gw *gw, cyg_http_req *req, cyg_http_res *res) {
+    (void)gw, (void)req;
+    send_report(res, &(struct report){.write = write_sockets});
 }
 
 static void profile_goroutines(struct cyg_gw *gw, cyg_http_req *req, cyg_http_res *res) {
@@ -161,6 +171,7 @@ static const struct page {
     {"/config", "the configuration in force, as JSON", config},
     {"/debug/goroutines", "every goroutine and what it waits for", goroutines},
     {"/debug/leaks", "goroutines parked for a minute or longer, connections and who waits on them", leaks},
+    {"/debug/sockets", "TCP sockets by state, what one side has ended and who holds it, ports left", sockets},
     {"/debug/pprof/goroutine", "goroutines by place, for pprof (text: ?debug=1)", profile_goroutines},
     {"/debug/pprof/cpu", "CPU time by start site over ?seconds=5, for pprof (text: ?debug=1)", profile_cpu},
     {"/debug/pprof/contention", "waits for locks by place, for pprof (text: ?debug=1)", profile_contention},

@@ -127,8 +127,11 @@ static void write_cluster(struct cyg_gw_text *t, const struct cyg_gw_cluster *c)
     seconds(t, "connect_timeout", c->connect_timeout, ",\"balance\":\"round-robin\",\"pool\":{");
     number(t, "max_connections", c->pool.max_connections, ",");
     number(t, "max_idle", c->pool.max_idle, ",");
+    number(t, "min_idle", c->pool.min_idle, ",");
     number(t, "max_waiters", c->pool.max_waiters, ",");
-    seconds(t, "idle_timeout", c->pool.idle_timeout, "},\"proxy_protocol\":{\"send\":\"");
+    seconds(t, "wait_timeout", c->pool.wait_timeout, ",");
+    seconds(t, "idle_timeout", c->pool.idle_timeout, ",");
+    seconds(t, "max_life", c->pool.max_life, "},\"proxy_protocol\":{\"send\":\"");
     cyg_gw_text_printf(t, "%s\"}}", versions[c->proxy_protocol.send]);
 }
 

@@ -107,11 +107,14 @@ struct cyg_gw_proxy_send {
     enum cyg_gw_proxy_version send; /* the PROXY protocol to its endpoints; OFF for a cluster that an http route names */
 };
 
-struct cyg_gw_pool { /* for each endpoint; as in cyg_http_pool_opts */
+struct cyg_gw_pool { /* for each endpoint; as in cyg_connpool_opts */
     size_t max_connections;
     size_t max_idle;
+    size_t min_idle; /* 0: none */
     size_t max_waiters;
+    cyg_duration wait_timeout; /* 0: no limit of its own */
     cyg_duration idle_timeout;
+    cyg_duration max_life; /* 0: no limit */
 };
 
 struct cyg_gw_cluster {

@@ -50,6 +50,7 @@ void cyg_gw_admin_handle(cyg_http_req *req, cyg_http_res *res, void *server);
 struct cyg_gw_text;
 void cyg_gw_admin_config(struct cyg_gw *gw, struct cyg_gw_text *out);
 void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out);
+void cyg_gw_scrape_sockets(struct cyg_gw_text *out); /* scrape_sockets.c: a part of it */
 
 /* apply.c: makes config the one in force, or changes nothing. Owns: takes config over. Returns: 0, or an error, already told
  * in the log. */

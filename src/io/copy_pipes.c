@@ -124,6 +124,8 @@ void copy_pipes_trim(int keep) {
         if (p) {
             nopen--;
             room_open -= p->room;
+        } else {
+            full_at = 0;
         }
         cyg_spin_unlock(&lock);
         if (!p) return;

@@ -23,14 +23,25 @@ static struct slab {
     struct conn conns[SLAB];
 } * slabs; /* guarded by slab_lock; kept so that leak checkers see what is alive */
 
-/* For dumps: the poll descriptors of connections in use. Slabs stay, so a look without the lock is at worst out of date. */
-static bool each_pd(cygrt_pd_visit *fn, void *arg) {
+/* Slabs stay, so a look without the lock is at worst out of date. */
+bool conn_each(bool (*fn)(struct conn *c, void *arg), void *arg) {
     for (struct slab *s = __atomic_load_n(&slabs, __ATOMIC_ACQUIRE); s; s = s->next)
         for (int i = 0; i < SLAB; i++)
-            if (__atomic_load_n(&s->conns[i].magic, __ATOMIC_RELAXED) == CONN_MAGIC && !fn(&s->conns[i].pd, arg))
+            if (__atomic_load_n(&s->conns[i].magic, __ATOMIC_RELAXED) == CONN_MAGIC && !fn(&s->conns[i], arg))
                 return false;
     return true;
 }
+
+/* For dumps: the poll descriptors of connections in use. */
+struct pd_visit {
+    cygrt_pd_visit *fn;
+    void *arg;
+};
+static bool visit_pd(struct conn *c, void *arg) {
+    const struct pd_visit *v = arg;
+    return v->fn(&c->pd, v->arg);
+}
+static bool each_pd(cygrt_pd_visit *fn, void *arg) { return conn_each(visit_pd, &(struct pd_visit){fn, arg}); }
 static struct cygrt_pd_source source = {.each = each_pd};
 
 static struct conn *conn_alloc(void) {
@@ -92,6 +103,8 @@ static struct conn *conn_init(int fd, enum conn_kind kind) {
     c->drained = true; /* what is there already makes an event when the descriptor is registered */
     c->drained_at = atomic_load_explicit(&c->pd.read_events, memory_order_relaxed);
     memset(&c->lock, 0, sizeof c->lock);
+    c->user = (struct conn_user){0};
+    c->pd.record.fn = NULL; /* of a former life: reports tell what it started last */
     __atomic_store_n(&c->magic, CONN_MAGIC, __ATOMIC_RELAXED);
     return c;
 }
@@ -138,6 +151,15 @@ void conn_set_peer(struct conn *c, const cyg_addr *a) {
     memcpy(c->peer_ip, a->ip, sizeof c->peer_ip);
 }
 
+void conn_note_user(struct conn *c) {
+    const struct g *g = cygrt_g();
+    if (!g) return;
+    __atomic_store_n(&c->user.file, g->file, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->user.fn, g->fn ? (const void *)g->fn : (const void *)g->ready_fn, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->user.line, (uint32_t)g->line, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->user.id, (uint32_t)g->id, __ATOMIC_RELAXED);
+}
+
 /* The last user has left a closed descriptor. */
 static void conn_finish(struct conn *c) {
     cygrt_pd_unregister(&c->pd, false);
@@ -178,6 +200,7 @@ static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
     for (;;) {
         uint32_t events = atomic_load_explicit(&pd->read_events, memory_order_acquire);
         if (c->drained && c->drained_at == events) {
+            conn_note_user(c);
             if ((err = cygrt_pd_wait(pd, CYGRT_READ))) return err;
             continue;
         }
@@ -189,7 +212,10 @@ static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
             c->drained_at = events;
             return r;
         }
-        if (r == 0) return CYG_EOF;
+        if (r == 0) {
+            conn_note_user(c);
+            return CYG_EOF;
+        }
         if (r == -EINTR) continue;
         if (r != -EAGAIN) return r;
         c->drained = true;
@@ -238,7 +264,10 @@ int cyg_conn_wait_readable(cyg_conn *s) {
 /* ---- writing -------------------------------------------------------------------------------------------------------------- */
 
 /* Parks until the socket takes more. A read of this connection must not rely on an earlier short read afterwards. */
-static int wait_writable(struct conn *c) { return cygrt_pd_wait(&c->pd, CYGRT_WRITE); }
+static int wait_writable(struct conn *c) {
+    conn_note_user(c);
+    return cygrt_pd_wait(&c->pd, CYGRT_WRITE);
+}
 
 static ssize_t write_all(struct conn *c, const char *p, size_t n) {
     size_t at = 0;
@@ -324,6 +353,7 @@ int conn_close_write(cyg_stream *s) {
     struct conn *c = own(s);
     int err = fdlock_use(&c->lock);
     if (err) return err;
+    conn_note_user(c);
     if (c->kind == CONN_PIPE)
         err = conn_pipe_close_write(c);
     else if (shutdown(c->fd, SHUT_WR) < 0)
@@ -465,10 +495,25 @@ int cyg_conn_peer_addr(cyg_conn *s, cyg_addr *out) {
     return 0;
 }
 
+/* ---- nobody reads: what comes in? ------------------------------------------------------------------------------------------- */
+
+/* Whether the last read was short and nothing has happened since. */
+static inline bool known_empty(struct conn *c) {
+    return c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+}
+
+/* An event that was counted before a short read is stale: drops it, or a record would start for nothing. */
+static inline void drop_stale_event(struct conn *c) {
+    uintptr_t ready = CYGRT_PD_READY;
+    atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
+    if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
+        atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);
+}
+
 /* Of messages and pipes no read says whether it was the last, so one looks. Events of before are counted first. */
-static void look(struct conn *c) {
+static void look_for_message(struct conn *c) {
     uint32_t events = atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
-    if (conn_is_stream(c) || (c->drained && c->drained_at == events) || fdlock_use(&c->lock)) return;
+    if (conn_is_stream(c) || known_empty(c) || fdlock_use(&c->lock)) return;
     c->drained = try_look(c, NULL) == -EAGAIN;
     c->drained_at = events;
     conn_unuse(c);
@@ -477,17 +522,47 @@ static void look(struct conn *c) {
 int cyg_conn_on_readable(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
     struct conn *c = ours(s);
     if (!c) return CYG_ENOTSUP;
-    look(c);
-    /* After a short read an event that was counted before it is stale: drop it, or fn would start for nothing. */
-    if (c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire)) {
-        uintptr_t ready = CYGRT_PD_READY;
-        atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
-        if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
-            atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);
-    } else {
+    look_for_message(c);
+    if (known_empty(c))
+        drop_stale_event(c);
+    else
         atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY); /* the last read was not short: there may be more */
-    }
     return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+static int look(struct conn *c) {
+    int err = fdlock_acquire(&c->lock, FD_READ);
+    if (err) return err;
+    uint32_t events = atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+    char byte;
+    bool cut;
+    ssize_t r;
+    do r = receive(c, &byte, 1, MSG_PEEK | MSG_DONTWAIT, &cut);
+    while (r == -EINTR);
+    c->drained = r == -EAGAIN;
+    c->drained_at = events;
+    if (fdlock_release(&c->lock, FD_READ)) conn_finish(c);
+    return r > 0 ? 1 : r == 0 ? CYG_EOF : r == -EAGAIN ? 0 : (int)r;
+}
+
+int conn_quiet(cyg_conn *s) {
+    struct conn *c = own(s);
+    return __builtin_expect(known_empty(c), 1) ? 0 : look(c);
+}
+
+int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
+    struct conn *c = own(s);
+    if (__builtin_expect(!known_empty(c), 0)) {
+        int r = look(c);
+        if (r != 0) return r;
+    }
+    drop_stale_event(c);
+    return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+bool conn_is_socket(cyg_conn *s) {
+    struct conn *c = ours(s);
+    return c && conn_is_stream(c);
 }
 
 bool cyg_conn_cancel_readable(cyg_conn *s) {

@@ -24,10 +24,8 @@ struct kind {
 };
 
 /* Connections with the same kind of waiter. */
-enum attended { BY_NOBODY, BY_GOROUTINE, BY_RECORD };
 struct attendance {
-    enum attended by;
-    struct cygrt_start start; /* of the goroutine that waits, or of the record */
+    struct cygrt_attendant who;
     bool close_wait;
     uint64_t count;
     int fds[CYGRT_SHOWN];
@@ -107,31 +105,31 @@ static bool in_close_wait(int fd) {
 }
 
 /* Who waits on a connection. Gs are type-stable: one that has gone on meanwhile is at worst named wrongly. */
-CYGRT_RACY static struct attendance attended_by(struct cygrt_pd *pd) {
+CYGRT_RACY struct cygrt_attendant cygrt_attendant_of(struct cygrt_pd *pd) {
     for (int i = 0; i < 2; i++) {
         uintptr_t v = atomic_load_explicit(&pd->slot[i], memory_order_relaxed);
         if (v == CYGRT_PD_NIL || v == CYGRT_PD_READY) continue;
         if (v & CYGRT_PD_RECORD)
-            return (struct attendance){.by = BY_RECORD, .start = {NULL, 0, (const void *)pd->record.fn}};
+            return (struct cygrt_attendant){CYGRT_BY_RECORD, {NULL, 0, (const void *)pd->record.fn}, 0};
         const struct g *g = (const struct g *)v;
         const void *fn = g->fn ? (const void *)g->fn : (const void *)g->ready_fn;
-        return (struct attendance){.by = BY_GOROUTINE, .start = {g->file, g->line, fn}};
+        return (struct cygrt_attendant){CYGRT_BY_GOROUTINE, {g->file, g->line, fn}, g->id};
     }
-    return (struct attendance){.by = BY_NOBODY};
+    return (struct cygrt_attendant){.by = CYGRT_BY_NOBODY};
 }
 
 CYGRT_RACY static bool see_conn(struct cygrt_pd *pd, void *arg) {
     cyg_leak_stats *st = arg;
     if (atomic_load_explicit(&pd->closing, memory_order_relaxed)) return true;
-    struct attendance a = attended_by(pd);
+    struct attendance a = {.who = cygrt_attendant_of(pd)};
     int fd = pd->fd;
     a.close_wait = in_close_wait(fd);
     st->conns++;
     st->close_wait += a.close_wait;
-    st->unattended += a.by == BY_NOBODY;
+    st->unattended += a.who.by == CYGRT_BY_NOBODY;
     unsigned i = 0;
-    while (i < nattendances && (attendances[i].by != a.by || attendances[i].close_wait != a.close_wait ||
-                                !same_start(&attendances[i].start, &a.start)))
+    while (i < nattendances && (attendances[i].who.by != a.who.by || attendances[i].close_wait != a.close_wait ||
+                                !same_start(&attendances[i].who.start, &a.who.start)))
         i++;
     if (i == ATTENDANTS) return true;
     if (i == nattendances) attendances[nattendances++] = a;
@@ -146,14 +144,31 @@ static void print_conns(struct cygrt_out *o, struct cygrt_symbols *s) {
         const struct attendance *a = &attendances[i];
         cygrt_print(o, "%llu connection%s%s", (unsigned long long)a->count, a->count == 1 ? "" : "s",
                     a->close_wait ? ", ended by the peer and not closed," : "");
-        if (a->by == BY_NOBODY)
+        if (a->who.by == CYGRT_BY_NOBODY)
             cygrt_print(o, " on which nobody waits");
         else
-            cygrt_print(o, a->by == BY_RECORD ? " idle, would start %s" : " held by %s",
-                        cygrt_start_text(s, &a->start, text, sizeof text));
+            cygrt_print(o, a->who.by == CYGRT_BY_RECORD ? " idle, would start %s" : " held by %s",
+                        cygrt_start_text(s, &a->who.start, text, sizeof text));
         cygrt_print(o, ": fd");
         for (unsigned k = 0; k < a->count && k < CYGRT_SHOWN; k++) cygrt_print(o, "%s %d", k ? "," : "", a->fds[k]);
         cygrt_print(o, "%s\n", a->count > CYGRT_SHOWN ? ", ..." : "");
+    }
+}
+
+/* ---- timers -------------------------------------------------------------------------------------------------------------------- */
+
+static void print_timers(struct cygrt_out *o, struct cygrt_symbols *s) {
+    static struct cygrt_timer_kinds k; /* guarded by lock */
+    cygrt_timers_by_kind(&k);
+    cyg_time now = cyg_now();
+    for (unsigned i = 0; i < k.n; i++) {
+        const struct cygrt_timer_kind *x = &k.kind[i];
+        const struct cygrt_symbol *fn = cygrt_symbol_of(s, x->fn);
+        cygrt_print(o, "%llu timer%s pending, would start %s in %.3f s", (unsigned long long)x->count,
+                    x->count == 1 ? "" : "s", fn && fn->name ? fn->name : "a function without a name",
+                    (double)(x->first - now) / 1e9);
+        if (x->count > 1) cygrt_print(o, " to %.3f s", (double)(x->last - now) / 1e9);
+        cygrt_print(o, "\n");
     }
 }
 
@@ -176,6 +191,7 @@ static void print(const struct look *l, const struct cygrt_roster *c, struct cyg
                 (unsigned long long)st->conns, (unsigned long long)st->close_wait, (unsigned long long)st->unattended);
     print_goroutines(o, s, c);
     print_conns(o, s);
+    if (atomic_load(&cygrt_sched.state) == S_RUNNING) print_timers(o, s);
     cygrt_flush(o);
     cygrt_symbols_close(s);
 }

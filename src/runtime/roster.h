@@ -79,4 +79,13 @@ struct cygrt_pd_source {
 void cygrt_pd_source_add(struct cygrt_pd_source *src);
 void cygrt_each_pd(cygrt_pd_visit *fn, void *arg);
 
+/* Who waits on a descriptor, as it looks now (leak.c). */
+enum cygrt_attended { CYGRT_BY_NOBODY, CYGRT_BY_GOROUTINE, CYGRT_BY_RECORD };
+struct cygrt_attendant {
+    enum cygrt_attended by;
+    struct cygrt_start start; /* of the goroutine that waits, or of the record */
+    uint64_t id;              /* of the goroutine */
+};
+struct cygrt_attendant cygrt_attendant_of(struct cygrt_pd *pd);
+
 #endif

@@ -24,7 +24,7 @@ KNOWS = {
     "discovery": ["http"],
 }
 # Above the public headers: exactly these private layers, nothing in turn.
-USERS = {"gateway": {"proto"}, "cmd": {"gateway", "proto"}}
+USERS = {"gateway": {"proto"}, "doctor": {"gateway", "proto"}, "cmd": {"doctor", "gateway", "proto"}}
 # proto has no I/O and no runtime below it, so not every public header is for it; nor for base, which all stand on.
 PUBLIC_ALLOWED = {
     "base": {"base", "err", "time", "http_field"},
