@@ -1,6 +1,7 @@
-/* copy_sendfile.c: sendfile reads the file, and where that is not in memory the thread sleeps until the disk has answered; there is no flag against
- * it. So the first and the last byte of the step are asked for with RWF_NOWAIT, about a microsecond for both: if both are there the rest
- * is, too, as a rule, and the call is made straight. Else it goes by cyg_blocking. */
+/* copy_sendfile.c: sendfile reads the file, and where that is not in memory the thread sleeps until the disk has
+ * answered; there is no flag against it. So the first and the last byte of the step are asked for with RWF_NOWAIT, about
+ * a microsecond for both: if both are there the rest is, too, as a rule, and the call is made straight. Else it goes by
+ * cyg_blocking. */
 #include "io/copy_sendfile.h"
 
 #include <cygnet/runtime.h>
