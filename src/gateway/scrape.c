@@ -6,6 +6,7 @@
 #include "gateway/text.h"
 
 #include <cygnet/chan.h>
+#include <cygnet/copy.h>
 #include <cygnet/debug.h>
 #include <cygnet/runtime.h>
 #include <stdatomic.h>
@@ -287,6 +288,33 @@ static void write_process(const struct cyg_gw *gw, struct cyg_gw_text *t) {
     cyg_gw_text_printf(t, "process_start_time_seconds %.3f\n", (double)gw->started_ns / 1e9);
 }
 
+/* ---- copies ------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *type, *help;
+    size_t at;
+} copy_rows[] = {
+    {"cygnet_copy_pipes_in_use", "gauge", "Pipes with bytes in them.", offsetof(cyg_copy_stats, pipes_in_use)},
+    {"cygnet_copy_pipes_opened_total", "counter", "Pipes opened.", offsetof(cyg_copy_stats, pipes_opened_total)},
+    {"cygnet_copy_pipes_dropped_total", "counter", "Pipes closed with bytes in them, because their copy had failed.",
+     offsetof(cyg_copy_stats, pipes_dropped_total)},
+    {"cygnet_copy_buffers_in_use", "gauge", "Buffers of copies that go through the process.",
+     offsetof(cyg_copy_stats, buffers_in_use)},
+    {"cygnet_relays", "gauge", "Relays of two connections running now.", offsetof(cyg_copy_stats, relays)},
+};
+
+static void write_copies(struct cyg_gw_text *t) {
+    cyg_copy_stats st;
+    cyg_copy_get_stats(&st);
+    for (size_t r = 0; r < sizeof copy_rows / sizeof *copy_rows; r++)
+        single(t, copy_rows[r].name, copy_rows[r].type, copy_rows[r].help,
+               *(const uint64_t *)((const char *)&st + copy_rows[r].at));
+    family(t, "cygnet_relays_total", "counter", "Relays that have ended, by how.");
+    for (int i = 0; i < CYG_RELAY_ENDS; i++)
+        cyg_gw_text_printf(t, "cygnet_relays_total{end=\"%s\"} %llu\n", cyg_relay_end_name((cyg_relay_end)i),
+                           (unsigned long long)st.relays_total[i]);
+}
+
 void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
     char *text = NULL;
     ssize_t n = cyg_metrics_text(gw->context.metrics.registry, &text);
@@ -304,6 +332,7 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
         write_upstreams(s, out);
         cyg_snapshot_drop(&hold);
     }
+    write_copies(out);
     write_runtime(out);
     write_look(out);
     write_channels(out);

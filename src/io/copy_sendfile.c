@@ -1,7 +1,6 @@
-/* copy_sendfile.c: sendfile reads the file, and where that is not in memory the thread sleeps until the disk has
- * answered; there is no flag against it. So the first and the last byte of the step are asked for with RWF_NOWAIT, about
- * a microsecond for both: if both are there the rest is, too, as a rule, and the call is made straight. Else it goes by
- * cyg_blocking. */
+/* copy_sendfile.c: sendfile reads the file, and where that is not in memory the thread sleeps until the disk has answered; there is no flag against
+ * it. So the first and the last byte of the step are asked for with RWF_NOWAIT, about a microsecond for both: if both are there the rest
+ * is, too, as a rule, and the call is made straight. Else it goes by cyg_blocking. */
 #include "io/copy_sendfile.h"
 
 #include <cygnet/runtime.h>
@@ -9,6 +8,8 @@
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "io/sigpipe.h"
 
 struct sending {
     int to, from;
@@ -20,8 +21,11 @@ struct sending {
 static int sendfile_call(void *arg) {
     struct sending *s = arg;
     off_t at = s->position ? *s->position : 0;
+    struct sigpipe_guard guard;
+    sigpipe_block(&guard, sigpipe_kills());
     s->result = sendfile(s->to, s->from, s->position ? &at : NULL, s->n);
     if (s->result < 0) s->result = -errno;
+    sigpipe_restore(&guard, s->result < 0 ? (int)-s->result : 0);
     return 0;
 }
 

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* As sendfile(2), but what is not in memory is waited for without the P. position NULL: the file's own. Returns: the
- * count, or -errno. From: goroutine, which may be on another thread afterwards. */
+/* As sendfile(2), but what is not in memory is waited for without the P. position NULL: the file's own. Returns: the count, or -errno.
+ * From: goroutine, which may be on another thread afterwards. */
 ssize_t copy_sendfile(int to, int from, int64_t *position, size_t n);
 
 #endif
