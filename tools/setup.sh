@@ -58,6 +58,7 @@ needs() {
         needs run
         need "$python -c 'import json'"          python3        'bench scripts'
         need 'command -v go'                     golang-go      'a peer: Go'\''s net/http'
+        need 'pkg-config --exists liburing'      liburing-dev   'bench/micro/file_ways.c: io_uring beside cyg_blocking'
         need 'test -f /usr/include/st.h'         libst-dev      'a peer: State Threads'
         need 'test -f /usr/include/pth.h'        libpth-dev     'a peer: GNU Pth'
         need 'command -v nginx'                  nginx          'a peer'

@@ -116,3 +116,41 @@ clusters:
 access_log: {{ path: {log} }}
 admin: {{ address: "127.0.0.1:{admin_port}" }}
 """
+
+
+def nginx_relay(directory, port, upstream, module):
+    """module: the path of nginx's stream module where that is loaded, or None. A buffer as large as the manual's for bulk."""
+    load = f"load_module {module};\n" if module else ""
+    return f"""{load}worker_processes 1;
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx-error.log crit;
+events {{ worker_connections 8192; }}
+stream {{
+    server {{
+        listen 127.0.0.1:{port};
+        proxy_pass 127.0.0.1:{upstream};
+        proxy_buffer_size 256k;
+        proxy_half_close on;
+    }}
+}}
+"""
+
+
+def haproxy_relay(port, upstream):
+    return f"""global
+    nbthread 1
+    maxconn 1024
+    tune.pipesize 1048576
+defaults
+    mode tcp
+    option splice-auto
+    timeout connect 5s
+    timeout client 75s
+    timeout server 75s
+frontend bulk
+    bind 127.0.0.1:{port}
+    default_backend sink
+backend sink
+    server one 127.0.0.1:{upstream}
+"""

@@ -4,6 +4,7 @@
  *
  * Inside, CYG_EOF says that the source has ended, 0 that as many bytes as wanted have gone. */
 #include "io/copy_internal.h"
+#include "io/over.h"
 
 #define DEEPEST 16                         /* wrappers around wrappers; what lies deeper is read through them */
 #define TRY_AGAIN_AFTER ((int64_t)8 << 20) /* bytes through a buffer for want of a pipe */
@@ -32,14 +33,16 @@ static int through_buffer(cyg_stream *dst, cyg_stream *src, int64_t max, cyg_cop
     struct copy_buffer *b = copy_buffer_get(false);
     if (!b) return CYG_ENOMEM;
     int err = 0, few = 0;
+    uint64_t reads = 0;
     while (max > 0) {
-        ssize_t n = cyg_read(src, b->bytes, (size_t)least(max, (int64_t)b->size));
+        ssize_t n = io_read_some(src, b->bytes, (size_t)least(max, (int64_t)b->size), &reads);
         if (n < 0) {
             err = (int)n;
             break;
         }
         if (res->reason != why) copy_falls_back(res, why);
         ssize_t w = cyg_write(dst, b->bytes, (size_t)n);
+        if (w >= 0 && w != n) w = io_short_write(dst, w, (size_t)n);
         if (w < 0) {
             res->write_failed = true;
             err = (int)w;

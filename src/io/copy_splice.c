@@ -9,10 +9,11 @@
 #include <cygnet/runtime.h> /* errno, yield */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "io/copy_internal.h"
+#include "io/copy_sendfile.h"
+#include "io/sigpipe.h"
 #include "runtime/sched.h"
 
 #define STEP ((int64_t)1 << 20)
@@ -30,6 +31,7 @@ struct flow {
     cyg_copy_result *res;
     cyg_copy_reason why;
     int busy; /* steps since the last wait */
+    bool sigpipe;
 };
 
 /* Waits for src without a pipe. */
@@ -71,19 +73,28 @@ static ssize_t fill_step(struct flow *f, int64_t max) {
     return n;
 }
 
+/* One splice out of the pipe to dst, which is held. Returns the count or -errno. */
+static ssize_t pour(const struct flow *f, const cyg_fd *out, size_t n) {
+    loff_t at = out->position ? *out->position : 0;
+    struct sigpipe_guard guard;
+    sigpipe_block(&guard, f->sigpipe);
+    ssize_t w = splice(f->pipe->out, NULL, out->fd, out->position ? &at : NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    int e = w < 0 ? errno : w == 0 ? EIO : 0;
+    sigpipe_restore(&guard, e);
+    if (out->position && w > 0) *out->position += w;
+    return e ? -e : w;
+}
+
 /* Writes *left bytes out of the pipe to dst, which is held. Returns 0, NOT_THIS_WAY (some are still there), or an error. */
 static int drain(struct flow *f, const cyg_fd *out, ssize_t *left) {
     while (*left > 0) {
-        loff_t at = out->position ? *out->position : 0;
-        ssize_t n = splice(f->pipe->out, NULL, out->fd, out->position ? &at : NULL, (size_t)*left,
-                           SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        ssize_t n = pour(f, out, (size_t)*left);
         if (n > 0) {
             *left -= n;
-            if (out->position) *out->position += n;
             copy_went(f->res, CYG_COPY_SPLICE, n);
             continue;
         }
-        int e = n < 0 ? errno : EIO, err;
+        int e = (int)-n, err;
         if (e == EINTR) continue;
         if (e != EAGAIN || !f->dst->ops->wait) return will_not(e) ? NOT_THIS_WAY : -e;
         f->busy = 0;
@@ -157,14 +168,12 @@ static int splice_all(struct flow *f, int64_t max) {
 /* One step; both are held. Returns the count, 0 at the end of the file, or an error. */
 static ssize_t send_some(cyg_stream *dst, int to, int from, int64_t *position, int64_t max, cyg_copy_result *res) {
     for (;;) {
-        off_t at = position ? *position : 0;
-        ssize_t n = sendfile(to, from, position ? &at : NULL, (size_t)(max < STEP ? max : STEP));
+        ssize_t n = copy_sendfile(to, from, position, (size_t)(max < STEP ? max : STEP));
         if (n >= 0) {
-            if (position) *position += n;
             if (n) copy_went(res, CYG_COPY_SENDFILE, n);
             return n;
         }
-        int e = errno, err;
+        int e = (int)-n, err;
         if (e == EINTR) continue;
         if (e != EAGAIN) return will_not(e) ? NOT_THIS_WAY : -e;
         if ((err = dst->ops->wait(dst, CYG_SIDE_WRITE))) return err;
@@ -226,7 +235,7 @@ int copy_in_kernel(cyg_stream *dst, cyg_stream *src, int64_t offset, int64_t max
         return sendfile_all(dst, src, offset, max, res);
     }
     if (copy_limits().max_pipes < 0) return NOT_THIS_WAY;
-    struct flow f = {.dst = dst, .src = src, .res = res};
+    struct flow f = {.dst = dst, .src = src, .res = res, .sigpipe = sigpipe_kills()};
     int err = splice_all(&f, max);
     *why = f.why;
     return err;

@@ -495,10 +495,25 @@ int cyg_conn_peer_addr(cyg_conn *s, cyg_addr *out) {
     return 0;
 }
 
+/* ---- nobody reads: what comes in? ------------------------------------------------------------------------------------------- */
+
+/* Whether the last read was short and nothing has happened since. */
+static inline bool known_empty(struct conn *c) {
+    return c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+}
+
+/* An event that was counted before a short read is stale: drops it, or a record would start for nothing. */
+static inline void drop_stale_event(struct conn *c) {
+    uintptr_t ready = CYGRT_PD_READY;
+    atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
+    if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
+        atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);
+}
+
 /* Of messages and pipes no read says whether it was the last, so one looks. Events of before are counted first. */
-static void look(struct conn *c) {
+static void look_for_message(struct conn *c) {
     uint32_t events = atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
-    if (conn_is_stream(c) || (c->drained && c->drained_at == events) || fdlock_use(&c->lock)) return;
+    if (conn_is_stream(c) || known_empty(c) || fdlock_use(&c->lock)) return;
     c->drained = try_look(c, NULL) == -EAGAIN;
     c->drained_at = events;
     conn_unuse(c);
@@ -507,17 +522,47 @@ static void look(struct conn *c) {
 int cyg_conn_on_readable(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
     struct conn *c = ours(s);
     if (!c) return CYG_ENOTSUP;
-    look(c);
-    /* After a short read an event that was counted before it is stale: drop it, or fn would start for nothing. */
-    if (c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire)) {
-        uintptr_t ready = CYGRT_PD_READY;
-        atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
-        if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
-            atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);
-    } else {
+    look_for_message(c);
+    if (known_empty(c))
+        drop_stale_event(c);
+    else
         atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY); /* the last read was not short: there may be more */
-    }
     return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+static int look(struct conn *c) {
+    int err = fdlock_acquire(&c->lock, FD_READ);
+    if (err) return err;
+    uint32_t events = atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+    char byte;
+    bool cut;
+    ssize_t r;
+    do r = receive(c, &byte, 1, MSG_PEEK | MSG_DONTWAIT, &cut);
+    while (r == -EINTR);
+    c->drained = r == -EAGAIN;
+    c->drained_at = events;
+    if (fdlock_release(&c->lock, FD_READ)) conn_finish(c);
+    return r > 0 ? 1 : r == 0 ? CYG_EOF : r == -EAGAIN ? 0 : (int)r;
+}
+
+int conn_quiet(cyg_conn *s) {
+    struct conn *c = own(s);
+    return __builtin_expect(known_empty(c), 1) ? 0 : look(c);
+}
+
+int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
+    struct conn *c = own(s);
+    if (__builtin_expect(!known_empty(c), 0)) {
+        int r = look(c);
+        if (r != 0) return r;
+    }
+    drop_stale_event(c);
+    return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+bool conn_is_socket(cyg_conn *s) {
+    struct conn *c = ours(s);
+    return c && conn_is_stream(c);
 }
 
 bool cyg_conn_cancel_readable(cyg_conn *s) {

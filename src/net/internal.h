@@ -89,6 +89,13 @@ struct conn *conn_new_bare(enum conn_kind kind); /* without a descriptor, or NUL
 void conn_discard(struct conn *c);               /* takes that back: nobody has seen it */
 void conn_set_peer(struct conn *c, const cyg_addr *a);
 void conn_note_user(struct conn *c);
+bool conn_is_socket(cyg_conn *s); /* a byte stream's, not that of messages, a pipe or a stream of somebody else */
+
+/* Whether anything has come in on a socket that nobody reads: known after a short read, else by one look (MSG_PEEK).
+ * Returns: 0 nothing; 1 bytes; CYG_EOF the peer's end; CYG_ECLOSED, -errno. */
+int conn_quiet(cyg_conn *s);
+/* As conn_quiet, and if it says 0 as cyg_conn_on_readable. */
+int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline);
 /* Visits those in use, without a lock: at worst out of date. fn returns false for: enough. */
 bool conn_each(bool (*fn)(struct conn *c, void *arg), void *arg);
 struct conn *conn_own(cyg_stream *s);               /* aborts if it has been freed */
@@ -97,7 +104,7 @@ void conn_unuse(struct conn *c);                    /* fdlock_unuse, and the end
 void conn_leave(struct conn *c, enum fd_side side); /* the same with fdlock_release */
 
 /* Calls fn while holding one side, and parks while it says -EAGAIN. Returns what fn does, or why it did not get that far. For
- * reading, fn must have found nothing at all when it says -EAGAIN; naps: there is no event, so look again every millisecond. */
+ * reading, fn must have found nothing at all when it says -EAGAIN; naps: no event tells, so look again every millisecond. */
 typedef ssize_t conn_try(struct conn *c, void *arg);
 ssize_t conn_retry(struct conn *c, enum fd_side side, conn_try *fn, void *arg, bool naps);
 

@@ -222,6 +222,8 @@ static ssize_t try_send(struct conn *c, void *arg) {
     return w;
 }
 
+/* A Unix socket that is not dialled counts as writable though the peer's queue is full, and each failed try makes an event: waiting for one
+ * would be spinning. */
 ssize_t cyg_packet_send(cyg_conn *s, const void *p, size_t n, const cyg_addr *to) {
     struct conn *c = packet_conn(s);
     if (!c) return CYG_ENOTSUP;

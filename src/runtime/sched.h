@@ -94,6 +94,7 @@ enum cygrt_reason {
     CYGRT_R_CHAN_SEND,
     CYGRT_R_CHAN_RECV,
     CYGRT_R_SELECT,
+    CYGRT_R_CONNPOOL,
     CYGRT_REASONS
 };
 
@@ -123,7 +124,7 @@ struct g {
     struct cygrt_locals *locals; /* goroutine-local values (local.c); NULL: none */
     char *detail;                /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     const void *wait_obj;
-    const char *wait_name; /* its name, for the reasons of channels; NULL: none. Stays until the program ends */
+    const char *wait_name; /* its name, for the reasons of channels and pools; NULL: none. Stays until the program ends */
     char *lo, *hi;         /* the stack: lo is above the guard, hi below this struct */
     void (*fn)(void *);    /* entry; NULL when it came from a record */
     void *arg;

@@ -76,6 +76,27 @@ RT_TEST(test_deadline_ends_reads_that_never_have_to_wait) {
     }
 }
 
+/* Nor does the reader have to leave its thread for it: looking at a byte that stays, it never parks. */
+RT_TEST(test_deadline_ends_a_reader_that_never_parks) {
+    for (int kind = 0; kind < KINDS; kind++) {
+        struct net_pair p;
+        char b;
+        ssize_t r;
+        pair_of(kind, &p);
+        CHECK_EQ(cyg_write(p.a, "x", 1), 1);
+        CHECK_EQ(cyg_conn_wait_readable(p.b), 0);
+        cyg_time t = cyg_now() + 3 * CYG_MILLISECOND, watchdog = cyg_now() + RT_DEADLINE;
+        CHECK_EQ(cyg_set_read_deadline(p.b, t), 0);
+        while ((r = p.b->ops->peek(p.b, &b, 1)) == 1) CHECK(cyg_now() < watchdog);
+        CHECK_EQ(r, CYG_ETIMEDOUT);
+        CHECK(cyg_now() >= t);
+        CHECK_EQ(cyg_read(p.b, &b, 1), CYG_ETIMEDOUT); /* though the byte is still there */
+        CHECK_EQ(cyg_set_read_deadline(p.b, 0), 0);
+        CHECK_EQ(cyg_read(p.b, &b, 1), 1);
+        net_close_pair(&p);
+    }
+}
+
 /* ---- past, cleared --------------------------------------------------------------------------------------------------------- */
 
 struct user {
@@ -247,6 +268,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_various_deadlines_are_never_early),
         cmocka_unit_test(test_deadline_ends_reads_that_never_have_to_wait),
+        cmocka_unit_test(test_deadline_ends_a_reader_that_never_parks),
         cmocka_unit_test(test_past_deadline_ends_a_parked_read_and_write),
         cmocka_unit_test(test_read_without_a_deadline_must_not_return),
         cmocka_unit_test(test_setting_races_with_use_and_with_setting),

@@ -55,6 +55,7 @@ RT_TEST(test_cancel_takes_one_out_of_the_queue) {
     cyg_ctx_cancel(ctx, -ESHUTDOWN);
     WAIT_FOR(LOAD(done) == 1);
     CHECK_EQ(results[2], -ESHUTDOWN);
+    CHECK_EQ(atomic_load(&word.word) >> 23, 2); /* so many are to be woken yet */
     CHECK(!fdlock_release(&word, FD_READ));
     WAIT_FOR(LOAD(done) == 2);
     net_settle();

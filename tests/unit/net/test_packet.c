@@ -256,7 +256,8 @@ RT_TEST(test_idle_socket_starts_a_goroutine_per_datagram) {
     CHECK_EQ(cyg_close(s), 0);
 }
 
-/* A Unix peer's queue is full: the sender waits until there is room, whether it is dialled (an event comes) or not (none does). */
+/* A Unix peer's queue is full, of another's datagrams: the sender waits until there is room, whether it is dialled (then an event
+ * comes) or not (then it looks again now and then). */
 static void takes_all(void *arg) {
     char b[8];
     for (int i = 0; i < 200; i++) CHECK_EQ(cyg_packet_recv(arg, b, sizeof b, NULL), 4);
@@ -269,17 +270,21 @@ RT_TEST(test_full_unix_peer_holds_the_sender_up) {
         cyg_conn *s = server("unixgram", "@cygnet-test-full", NULL, text), *c;
         CHECK_EQ(cyg_addr_parse("unixgram", text, &to), 0);
         c = dialled ? client("unixgram", text) : server("unixgram", "@cygnet-test-sender", NULL, text);
+        cyg_conn *other = client("unixgram", "@cygnet-test-full");
+        CHECK_EQ(cyg_set_write_deadline(other, cyg_now() + CYG_MILLISECOND), 0);
         CHECK_EQ(cyg_set_write_deadline(c, cyg_now() + CYG_MILLISECOND), 0);
         ssize_t n;
         int sent = 0;
-        while ((n = cyg_packet_send(c, "full", 4, dialled ? NULL : &to)) == 4) sent++;
+        while ((n = cyg_write(other, "full", 4)) == 4) sent++;
         CHECK_EQ(n, CYG_ETIMEDOUT);
         CHECK(sent > 0 && sent < 200);
+        CHECK_EQ(cyg_packet_send(c, "none", 4, dialled ? NULL : &to), CYG_ETIMEDOUT);
         CHECK_EQ(cyg_set_write_deadline(c, cyg_now() + RT_DEADLINE), 0);
         STORE(done, 0);
         GO(takes_all, s);
         for (; sent < 200; sent++) CHECK_EQ(cyg_packet_send(c, "more", 4, dialled ? NULL : &to), 4);
         WAIT_FOR(LOAD(done) == 1);
+        CHECK_EQ(cyg_close(other), 0);
         CHECK_EQ(cyg_close(c), 0);
         CHECK_EQ(cyg_close(s), 0);
     }

@@ -63,13 +63,13 @@ RT_TEST(test_holds_so_much_and_not_more) {
 
 static void reads(void *arg) {
     char b[8];
-    result = cyg_read(arg, b, sizeof b);
+    STORE(result, cyg_read(arg, b, sizeof b));
     cyg_conn_release(arg);
     ADD(done, 1);
 }
 static void writes(void *arg) {
     static const char b[CYG_CONN_PIPE_BYTES + 1];
-    result = cyg_write(arg, b, sizeof b);
+    STORE(result, cyg_write(arg, b, sizeof b));
     cyg_conn_release(arg);
     ADD(done, 1);
 }
@@ -100,7 +100,7 @@ RT_TEST(test_ends_reach_whoever_is_parked) {
         else
             CHECK_EQ(cyg_close(ends), 0);
         WAIT_FOR(LOAD(done) == 1);
-        CHECK_EQ(result, cases[i].want);
+        CHECK_EQ(LOAD(result), cases[i].want);
         if (cases[i].half || !cases[i].far) CHECK_EQ(cyg_close(p.b), 0);
         if (cases[i].half || cases[i].far) CHECK_EQ(cyg_close(p.a), 0);
     }
@@ -176,7 +176,7 @@ RT_TEST(test_deadline_context_and_idle_are_as_on_a_socket) {
     net_settle();
     cyg_ctx_cancel(ctx, -ESHUTDOWN);
     WAIT_FOR(LOAD(done) == 1);
-    CHECK_EQ(result, -ESHUTDOWN);
+    CHECK_EQ(LOAD(result), -ESHUTDOWN);
     cyg_addr a;
     CHECK_EQ(cyg_conn_local_addr(p.a, &a), CYG_ENOTSUP);
     CHECK_EQ(cyg_conn_peer_addr(p.a, &a), CYG_ENOTSUP);
