@@ -31,7 +31,7 @@ needs() {
         need 'test -f /usr/include/x86_64-linux-gnu/sys/sdt.h || test -f /usr/include/sys/sdt.h' systemtap-sdt-dev 'trace points of the scheduler'
         need 'command -v readelf'                binutils       'looks for them in the library'
         need 'pkg-config --exists libdw'         libdw-dev      'names and lines in dumps'
-        need 'command -v go'                     golang-go      'go tool pprof reads our profiles'
+        need 'command -v go'                     golang-go      'go tool pprof reads our profiles; the pitfalls that are Go'\''s'
         need 'command -v strace'                 strace         'counts system calls'
         need 'command -v gdb'                    gdb            'looks at goroutines'
         need 'command -v ps'                     procps         'looks at threads and limits'

@@ -42,7 +42,10 @@ __extension__ typedef char cyg_nothing[0];
 #define cyg_chan_new(elem_size, capacity) cyg_chan_new_at((elem_size), (capacity), __FILE__, __LINE__)
 CYG_API cyg_chan *cyg_chan_new_at(size_t elem_size, size_t capacity, const char *file, int line);
 
-/* Names the channel for dumps; NULL takes the name away. Owns: name must stay until the program ends (a literal).
+/* Names the channel for dumps and for cyg_chan_named; NULL takes the name away. From now on it is looked at once a second: when its backlog
+ * (values in it, senders that wait, tries that found no room) is larger each time, ten times in a row, a program of cyg_main says so on
+ * standard error, with the name and where it was made, and again when it has gone on for twice as long (CYGNET_DEBUG=nobacklogs silences it,
+ * backlogs turns it on elsewhere, backlogs=N looks every N ms). For channels that are few and stay, not one for each request. Owns: name must stay until the program ends (a literal).
  * Blocks: never. From: any thread. */
 CYG_API void cyg_chan_set_name(cyg_chan *ch, const char *name);
 
@@ -186,6 +189,24 @@ typedef struct cyg_chan_stats {
 
 /* Fills *out; all but drops_total belong to one instant. Blocks: never. From: any thread. */
 CYG_API void cyg_chan_get_stats(cyg_chan *ch, cyg_chan_stats *out);
+
+/* The channels of one name, put together. */
+typedef struct cyg_chan_name_stats {
+    const char *name;
+    const char *file; /* where one of them was made */
+    int line;
+    uint64_t channels; /* now, like the next four */
+    uint64_t depth;
+    uint64_t capacity;
+    uint64_t senders;
+    uint64_t drops_total; /* of those that are there now */
+    cyg_duration growing; /* for how long the backlog of one of them has only grown; 0 if not for ten looks */
+    uint64_t reserve[4];
+} cyg_chan_name_stats;
+
+/* Writes what is known of the first n names of channels, for metrics. Blocks: never; looks at each channel that has a name.
+ * From: any thread. Returns: how many it wrote. */
+CYG_API size_t cyg_chan_named(cyg_chan_name_stats *out, size_t n);
 
 /* Values in the buffer now, and room for how many in all; 0 for NULL. Blocks: never. From: any thread. */
 CYG_API size_t cyg_chan_len(const cyg_chan *ch);

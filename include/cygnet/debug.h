@@ -56,12 +56,27 @@ typedef struct cyg_leak_stats {
 } cyg_leak_stats;
 
 /* Looks for what may have been forgotten: goroutines that have been parked for min_age or longer, by start site and what they
- * wait for, with the change since the last look at that; and connections, with who waits on them. Whether something is
+ * wait for, with the change since the last look at that; connections, with who waits on them; and timers that nobody waits for (contexts'
+ * deadlines, as context_deadline, and cyg_after_func), with what they would start and when. Whether something is
  * reachable cannot be known in C, so these are suspects: what grows from look to look is a leak, what stays the same is not.
  * fd < 0: only counts, which is no look that a later one is compared with. out may be NULL. With CYGNET_DEBUG=leaks cyg_main calls
  * this with fd 2 and min_age 0 when the main function returns.
  * Blocks: the thread, as cyg_profile. From: anywhere but a signal handler. Returns: 0, or -errno of write. */
 CYG_API int cyg_leaks(int fd, cyg_duration min_age, cyg_leak_stats *out);
+
+/* ---- how many from where ---------------------------------------------------------------------------------------------- */
+
+typedef struct cyg_start_site {
+    char site[128];      /* FUNCTION@file.c:line, cut to fit; files of one name are not told apart */
+    uint64_t goroutines; /* started there and alive now */
+    uint64_t reserve[2];
+} cyg_start_site;
+
+/* Counts the goroutines that are alive by where they were started, and writes the first n places, most first: a gauge that shows which
+ * of them grows. Looks at every goroutine, so not for every second in a program with a million.
+ * Blocks: the thread, as cyg_profile. From: anywhere but a signal handler. Returns: how many places there are, which can be more than n;
+ * CYG_ENOMEM. */
+CYG_API ssize_t cyg_start_sites(cyg_start_site *out, size_t n);
 
 CYG_END_DECLS
 #endif

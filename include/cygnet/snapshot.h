@@ -40,14 +40,14 @@ CYG_API cyg_snapshot *cyg_snapshot_new(const cyg_snapshot_opts *opts);
 CYG_API void cyg_snapshot_free(cyg_snapshot *s);
 
 /* Makes value (NULL: nothing) the current one. When it returns, every get finds it or a later one; nobody may change it from
- * now on. size: how many bytes at value are immutable. 0 claims nothing; otherwise checked builds (-Dchecked=true) hand out a copy
- * of so many bytes that cannot be written, and report who tries, by name and start site.
+ * now on. size: how many bytes at value are immutable. 0 claims nothing; otherwise checked builds (-Dchecked=true), and every
+ * build with CYGNET_DEBUG=snapshots, hand out a copy of so many bytes that cannot be written, and report who tries, by name and start site.
  * Blocks: never. From: goroutine or any thread. Owns: value is the snapshot's, until destroy. Returns: 0, or CYG_ENOMEM; value
  * is still the caller's then. */
 #define cyg_snapshot_publish(s, value, size) cyg_snapshot_publish_at((s), (value), (size), __FILE__, __LINE__)
 CYG_API int cyg_snapshot_publish_at(cyg_snapshot *s, void *value, size_t size, const char *file, int line);
 
-/* Sets memory aside for the next publication on s, which then cannot fail (but for the copy in checked builds): for changes that
+/* Sets memory aside for the next publication on s, which then cannot fail (but for the copy where values are guarded): for changes that
  * happen whole or not at all. Blocks: never. From: goroutine or any thread. Returns: 0 or CYG_ENOMEM. */
 CYG_API int cyg_snapshot_reserve(cyg_snapshot *s);
 

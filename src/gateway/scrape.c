@@ -5,6 +5,7 @@
 #include "gateway/state.h"
 #include "gateway/text.h"
 
+#include <cygnet/chan.h>
 #include <cygnet/debug.h>
 #include <cygnet/runtime.h>
 #include <stdatomic.h>
@@ -205,26 +206,67 @@ static void write_runtime(struct cyg_gw_text *t) {
     single(t, "cygnet_runtime_procs", "gauge", "Goroutines that can run at once.", cyg_procs());
 }
 
-/* What has been parked or left for long. Looking costs a step a goroutine and a system call a connection: once a minute at most. */
+/* How many goroutines come from where, and what has been parked or left for long. Looking costs a step a goroutine and a system call a
+ * connection: once a minute at most. */
 #define LOOK_EVERY (1 * CYG_MINUTE)
 #define PARKED_LONG (10 * CYG_MINUTE)
+#define SITES 20 /* with the most goroutines; the rest is what cygnet_runtime_goroutines has beyond them */
 
-static int look_for_leaks(void *out) { return cyg_leaks(-1, PARKED_LONG, out); }
+struct look {
+    cyg_leak_stats leaks;
+    cyg_start_site sites[SITES];
+    size_t nsites;
+};
 
-static void write_leaks(struct cyg_gw_text *t) {
-    static _Atomic(cyg_time) looked;
-    static _Atomic uint64_t parked, close_wait;
-    cyg_time was = atomic_load(&looked), now = cyg_now();
-    if ((!was || now - was >= LOOK_EVERY) && atomic_compare_exchange_strong(&looked, &was, now)) {
-        cyg_leak_stats s;
-        (void)cyg_blocking(look_for_leaks, &s);
-        atomic_store(&parked, s.goroutines);
-        atomic_store(&close_wait, s.close_wait);
+static int look_around(void *out) {
+    struct look *l = out;
+    (void)cyg_leaks(-1, PARKED_LONG, &l->leaks);
+    ssize_t n = cyg_start_sites(l->sites, SITES);
+    l->nsites = n < 0 ? 0 : n < SITES ? (size_t)n : SITES;
+    return 0;
+}
+
+static void write_sites(struct cyg_gw_text *t, const struct look *l) {
+    family(t, "cygnet_runtime_goroutines_by_start", "gauge",
+           "Goroutines alive by where they were started, the 20 places with most of them.");
+    for (size_t i = 0; i < l->nsites; i++) {
+        cyg_gw_text_puts(t, "cygnet_runtime_goroutines_by_start{site=");
+        cyg_gw_text_label(t, l->sites[i].site);
+        cyg_gw_text_printf(t, "} %llu\n", (unsigned long long)l->sites[i].goroutines);
     }
+}
+
+static void write_look(struct cyg_gw_text *t) {
+    static cyg_mutex lock; /* guards the rest */
+    static cyg_time looked;
+    static struct look last;
+    cyg_mutex_lock(&lock);
+    cyg_time now = cyg_now();
+    if (!looked || now - looked >= LOOK_EVERY) {
+        looked = now;
+        (void)cyg_blocking(look_around, &last);
+    }
+    write_sites(t, &last);
     single(t, "cygnet_runtime_parked_long", "gauge",
-           "Goroutines parked for 10 minutes or longer, sleepers not counted.", atomic_load(&parked));
+           "Goroutines parked for 10 minutes or longer, sleepers not counted.", last.leaks.goroutines);
     single(t, "cygnet_runtime_close_wait", "gauge", "Connections that the peer has ended and that are still open here.",
-           atomic_load(&close_wait));
+           last.leaks.close_wait);
+    cyg_mutex_unlock(&lock);
+}
+
+#define NAMES 100 /* of channels: the gateway has fewer */
+
+static void write_channels(struct cyg_gw_text *t) {
+    cyg_chan_name_stats *all = calloc(NAMES, sizeof *all);
+    if (!all) {
+        t->failed = true;
+        return;
+    }
+    uint64_t growing = 0;
+    for (size_t i = 0, n = cyg_chan_named(all, NAMES); i < n; i++) growing += all[i].growing > 0;
+    free(all);
+    single(t, "cygnet_runtime_channels_growing", "gauge",
+           "Names of channels whose backlog has only grown for ten seconds or longer.", growing);
 }
 
 static int read_process(void *out) {
@@ -263,7 +305,8 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
         cyg_snapshot_drop(&hold);
     }
     write_runtime(out);
-    write_leaks(out);
+    write_look(out);
+    write_channels(out);
     cyg_gw_scrape_sockets(out);
     write_process(gw, out);
 }

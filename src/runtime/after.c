@@ -301,4 +301,39 @@ void cyg_timer_release(cyg_timer *t) {
     } while (!change(t, &s, to));
 }
 
+/* ---- for reports ------------------------------------------------------------------------------------------------------- */
+
+static bool armed_entry(const struct cygrt_heap_entry *e, struct cyg_timer *t) {
+    uint32_t s = get(t);
+    return (s & ARMED) && is_current(s, after_body(t), e->when);
+}
+
+static void count_kind(struct cygrt_timer_kinds *k, const struct after_body *b) {
+    unsigned i = 0;
+    while (i < k->n && k->kind[i].fn != (const void *)b->fn) i++;
+    if (i == CYGRT_TIMER_KINDS) return;
+    if (i == k->n) k->kind[k->n++] = (struct cygrt_timer_kind){(const void *)b->fn, 0, b->when, b->when};
+    struct cygrt_timer_kind *x = &k->kind[i];
+    x->count++;
+    if (b->when < x->first) x->first = b->when;
+    if (b->when > x->last) x->last = b->when;
+}
+
+void cygrt_timers_by_kind(struct cygrt_timer_kinds *k) {
+    *k = (struct cygrt_timer_kinds){0};
+    for (unsigned i = 0; i < cygrt_sched.nprocs; i++) {
+        struct p *p = &cygrt_sched.ps[i];
+        cyg_spin_lock(&p->tlock);
+        for (uint32_t e = 0; e < p->ntimers; e++) {
+            const struct cygrt_heap_entry *entry = &p->timers[e];
+            struct cyg_timer *t = (struct cyg_timer *)entry->ref;
+            if (heap_tracked(entry->ref))
+                k->waits++;
+            else if (armed_entry(entry, t))
+                count_kind(k, after_body(t));
+        }
+        cyg_spin_unlock(&p->tlock);
+    }
+}
+
 void cygrt_after_close(void) { after_drop_all(HELD); }

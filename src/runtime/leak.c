@@ -155,6 +155,23 @@ static void print_conns(struct cygrt_out *o, struct cygrt_symbols *s) {
     }
 }
 
+/* ---- timers -------------------------------------------------------------------------------------------------------------------- */
+
+static void print_timers(struct cygrt_out *o, struct cygrt_symbols *s) {
+    static struct cygrt_timer_kinds k; /* guarded by lock */
+    cygrt_timers_by_kind(&k);
+    cyg_time now = cyg_now();
+    for (unsigned i = 0; i < k.n; i++) {
+        const struct cygrt_timer_kind *x = &k.kind[i];
+        const struct cygrt_symbol *fn = cygrt_symbol_of(s, x->fn);
+        cygrt_print(o, "%llu timer%s pending, would start %s in %.3f s", (unsigned long long)x->count,
+                    x->count == 1 ? "" : "s", fn && fn->name ? fn->name : "a function without a name",
+                    (double)(x->first - now) / 1e9);
+        if (x->count > 1) cygrt_print(o, " to %.3f s", (double)(x->last - now) / 1e9);
+        cygrt_print(o, "\n");
+    }
+}
+
 /* ---- a look -------------------------------------------------------------------------------------------------------------------- */
 
 struct look {
@@ -174,6 +191,7 @@ static void print(const struct look *l, const struct cygrt_roster *c, struct cyg
                 (unsigned long long)st->conns, (unsigned long long)st->close_wait, (unsigned long long)st->unattended);
     print_goroutines(o, s, c);
     print_conns(o, s);
+    if (atomic_load(&cygrt_sched.state) == S_RUNNING) print_timers(o, s);
     cygrt_flush(o);
     cygrt_symbols_close(s);
 }

@@ -273,10 +273,10 @@ struct cygrt_sched {
     struct p *ps;
     cyg_runtime_opts opts;
     bool no_guard, no_mprotect, no_exclusive, no_membarrier;
-    _Atomic bool no_pwait2;      /* set by whichever M learns it; relaxed: the others learn it themselves */
-    uint32_t fuzz;               /* a seed: schedules are shaken (fuzz.h); 0: not */
-    cyg_duration trace;          /* a line about the scheduler so often; 0: none */
-    _Atomic bool report_retakes; /* a line on standard error, now and then */
+    _Atomic bool no_pwait2; /* set by whichever M learns it; relaxed: the others learn it themselves */
+    uint32_t fuzz;          /* a seed: schedules are shaken (fuzz.h); 0: not */
+    cyg_duration trace;     /* a line about the scheduler so often; 0: none */
+    _Atomic bool report_retakes, report_backlogs; /* a line on standard error, now and then */
 
     _Alignas(CYGRT_CACHELINE) uint32_t lock; /* spin lock of what follows */
     struct cygrt_chunk *gfirst, *glast;      /* global queue (queue.c) */
@@ -436,6 +436,21 @@ void cygrt_timer_arm(struct cygrt_timer *t, cyg_time when); /* arms or moves it,
 bool cygrt_timer_stop(struct cygrt_timer *t);               /* after it returns, fire is not running; true: was armed */
 void cygrt_timers_run(struct p *owner, cyg_time now);       /* fires what is due in owner's heap, on the caller's P */
 uint64_t cygrt_timers_pending(void);
+
+/* Pending timers by what they start, for reports. */
+#define CYGRT_TIMER_KINDS 64 /* more are left out */
+struct cygrt_timer_kind {
+    const void *fn;
+    uint64_t count;
+    cyg_time first, last; /* when they are due */
+};
+struct cygrt_timer_kinds {
+    struct cygrt_timer_kind kind[CYGRT_TIMER_KINDS];
+    unsigned n;
+    uint64_t waits; /* those that end a wait: of a goroutine, or of an idle connection */
+};
+void cygrt_timers_by_kind(struct cygrt_timer_kinds *out); /* while the runtime runs */
+
 void cygrt_after_close(void); /* the Ps are gone: lets go of the cyg_timers that nobody holds */
 
 /* ---- processors, threads, sysmon, blocking (proc.c, sysmon.c, blocking.c) --------------------------------------------- */
@@ -464,6 +479,8 @@ void cygrt_install_signals(void);
 /* Asked about an address that must not be accessed: writes what it knows (and a newline) into line and returns its length, 0 if it
  * knows nothing. In a signal handler. NULL: nobody knows. */
 extern int (*_Atomic cygrt_fault_says)(const void *addr, char *line, size_t n);
+/* Called at each tick of sysmon, on its thread; it must be quick. NULL: nothing. */
+extern void (*_Atomic cygrt_sysmon_also)(cyg_time now);
 const char *cygrt_reason_text(enum cygrt_reason r);
 
 /* Sets the caller's error detail and returns err. */

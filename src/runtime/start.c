@@ -113,6 +113,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     s->no_exclusive = cygrt_debug("noexclusive");
     s->no_membarrier = cygrt_debug("nomembarrier") || !cygrt_membarrier_register();
     s->report_retakes = cygrt_debug("retakes");
+    s->report_backlogs = cygrt_debug("backlogs");
     s->trace = cygrt_debug_number("schedtrace") * CYG_MILLISECOND;
     read_fuzz_seed(s);
     cygrt_stacks_init();
@@ -243,6 +244,7 @@ int cyg_main(int (*fn)(int argc, char **argv), int argc, char **argv) {
     int err = cyg_runtime_start(NULL);
     if (err < 0) return cyg_fail("cygnet: cannot start the runtime", err), 1;
     cygrt_sched.report_retakes = !cygrt_debug("noretakes");
+    cygrt_sched.report_backlogs = !cygrt_debug("nobacklogs");
     struct main_call c = {fn, argc, argv};
     int r = cyg_call(run_main, &c);
     fflush(stdout);

@@ -61,6 +61,13 @@ static void tick(cyg_duration d) {
     if (cyg_now() - before > 3 * d + LATE) cygrt_retake_forget();
 }
 
+void (*_Atomic cygrt_sysmon_also)(cyg_time now);
+
+static void do_also(void) {
+    void (*also)(cyg_time) = atomic_load_explicit(&cygrt_sysmon_also, memory_order_acquire);
+    if (also) also(cyg_now());
+}
+
 void cygrt_sysmon_poke(void) {
     struct cygrt_sched *s = &cygrt_sched;
     if (atomic_exchange(&s->sysmon_deep, 0)) cygrt_futex_wake(&s->sysmon_deep, 1);
@@ -77,6 +84,7 @@ void *cygrt_sysmon_main(void *arg) {
     while (atomic_load(&s->state) == S_RUNNING) {
         if (atomic_exchange(&s->dump_wanted, 0)) cyg_dump(2);
         quiet = look_around() ? 0 : quiet + 1;
+        do_also();
         if (s->trace && cyg_now() >= next_trace) {
             cygrt_trace_line(cyg_now() - began);
             next_trace += s->trace;

@@ -4,6 +4,7 @@
 #include "runtime/misuse.h"
 #include "runtime/profile.h"
 #include "sync/chan_internal.h"
+#include "sync/chan_watch.h"
 
 #include <stdlib.h>
 
@@ -51,7 +52,9 @@ void chan_check(const cyg_chan *ch, size_t n, bool receive, const void *p, const
 
 void cyg_chan_set_name(cyg_chan *ch, const char *name) {
     need_alive(ch, "name", __FILE__, __LINE__);
+    if (!name) chan_watch_end(ch);
     chan_store(ch->name, name);
+    if (name) chan_watch_begin(ch);
 }
 
 cyg_chan *cyg_chan_acquire(cyg_chan *ch) {
@@ -68,6 +71,7 @@ void cyg_chan_release(cyg_chan *ch) {
     if (chan_load(ch->recvq) || chan_load(ch->sendq))
         cygrt_misuse(ch->file, ch->line,
                      "the last reference of the channel made here was released while a goroutine waits for it");
+    if (chan_load(ch->name)) chan_watch_end(ch);
     __atomic_store_n(&ch->tag, CHAN_TAG(CHAN_DEAD, 0), __ATOMIC_RELAXED);
     free(ch);
 }

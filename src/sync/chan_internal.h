@@ -63,8 +63,9 @@ struct cyg_chan {
     const char *file;
     _Atomic(const char *) name;
     _Atomic uint64_t drops;
-    _Atomic int64_t when; /* of a timer: when it is due; 0: stopped or taken */
-    cyg_duration period;  /* of a ticker; 0: fires once */
+    _Atomic int64_t when;     /* of a timer: when it is due; 0: stopped or taken */
+    cyg_duration period;      /* of a ticker; 0: fires once */
+    struct chan_watch *watch; /* of one with a name; guarded by chan_watch.c's lock */
     _Alignas(16) char buf[];
 };
 

@@ -128,7 +128,8 @@ void cyg_ctx_cancel_because(cyg_ctx *c, int cause, const char *fmt, ...) {
     if (!cancel(c, cause < 0 ? cause : CYG_ECANCELED, text)) free(text);
 }
 
-static void deadline_passed(void *arg) {
+/* Its name is what reports of pending timers show. */
+static void context_deadline(void *arg) {
     struct cyg_ctx *c = arg;
     cancel(c, CYG_ETIMEDOUT, NULL);
     cygrt_ctx_drop(c);
@@ -197,7 +198,7 @@ static void arm(struct cyg_ctx *c) {
     }
     cygrt_ctx_keep(c);
     cyg_timer *t;
-    int err = cyg_after_func(c->deadline - now, deadline_passed, c, &t);
+    int err = cyg_after_func(c->deadline - now, context_deadline, c, &t);
     if (err) cyg_fatal("cannot arm a context's deadline: %s", cyg_strerror(err));
     cyg_spin_lock(&c->core.lock);
     c->timer = t;

@@ -14,7 +14,7 @@
 
 #include "base/fatal.h"
 #include "base/spin.h"
-#include "sync/snapshot_slot.h"
+#include "sync/snapshot_guard.h"
 
 /* What a publication needs: what was set aside, or new. */
 struct room {
@@ -43,7 +43,7 @@ cyg_snapshot *cyg_snapshot_new(const cyg_snapshot_opts *opts) {
     memset(s, 0, bytes);
     s->shards = shards;
     s->family = cyg_xcalloc(1, sizeof *s->family);
-    *s->family = (struct family){.refs = 1, .destroy = o.destroy, .name = o.name};
+    *s->family = (struct family){.refs = 1, .destroy = o.destroy, .name = o.name, .guarded = cygrt_guard_wanted()};
     cygrt_slots_init();
     return s;
 }

@@ -6,8 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifdef CYG_CHECKED
-
 #define ROWS 4096 /* copies beyond them are protected too, but nobody is named */
 
 static struct row {
@@ -45,6 +43,14 @@ static void note(const struct value *v) {
     }
 }
 
+bool cygrt_guard_wanted(void) {
+#ifdef CYG_CHECKED
+    return true;
+#else
+    return cygrt_debug("snapshots");
+#endif
+}
+
 int cygrt_guard(struct value *v, size_t size) {
     if (size == 0) return 0;
     size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size + page - 1) / page * page;
@@ -71,5 +77,3 @@ void cygrt_unguard(struct value *v) {
         }
     munmap(v->shown, v->copy_bytes);
 }
-
-#endif

@@ -97,7 +97,7 @@ void cygrt_slot_leave(struct cyg_snapshot_slot *s, uint64_t *left) {
 
 int cygrt_value_init(struct value *v, struct family *f, void *original, size_t size, const char *file, int line) {
     *v = (struct value){.refs = 1, .original = original, .shown = original, .family = f, .file = file, .line = line};
-    int err = cygrt_guard(v, size);
+    int err = f->guarded ? cygrt_guard(v, size) : 0;
     if (err < 0) return err;
     __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
     if (original) __atomic_fetch_add(&f->live, 1, __ATOMIC_RELAXED);

@@ -26,13 +26,14 @@ struct family {
     uint64_t live; /* atomic: values */
     void (*destroy)(void *);
     const char *name;
+    bool guarded; /* readers get copies that cannot be written */
 };
 
 /* A value; several slots may hold it (cyg_snapshot_publish_held). */
 struct value {
     uint64_t refs;     /* atomic: slots */
     void *original;    /* the caller's */
-    void *shown;       /* what readers get: the original, or in checked builds a copy that cannot be written */
+    void *shown;       /* what readers get: the original, or of a guarded family a copy that cannot be written */
     size_t copy_bytes; /* of the mapping; 0: no copy */
     struct family *family;
     const char *file; /* where it was published */

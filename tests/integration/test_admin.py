@@ -71,6 +71,10 @@ def test_leaks_page_compares_with_the_last_look(gateway, app):
     assert re.match(r"cygnet: \d+ goroutines parked for 60\.000 s or longer", text)
     again = g.admin_get("/debug/leaks").body.decode()
     assert re.match(r"cygnet: \d+ goroutines .* more than \d+ s ago\); \d+ connections, ", again)
-    m = {name: value for (name, _), value in g.metrics().items()}
+    samples = g.metrics()
+    started = [value for (name, _), value in samples.items() if name == "cygnet_runtime_goroutines_by_start"]
+    assert 0 < len(started) <= 20 and sum(started) >= 1
+    m = {name: value for (name, _), value in samples.items()}
+    assert m["cygnet_runtime_channels_growing"] == 0
     assert m["cygnet_runtime_parked_long"] == 0
     assert m["cygnet_runtime_close_wait"] <= 2  # the clients of the two pages above may just have gone

@@ -70,6 +70,29 @@ RT_TEST(test_goroutines_parked_for_long_and_their_growth) {
     WAIT_FOR(LOAD(done) == 13);
 }
 
+static uint64_t started_at(const cyg_start_site *sites, size_t n, const char *where) {
+    for (size_t i = 0; i < n; i++)
+        if (strstr(sites[i].site, where)) return sites[i].goroutines;
+    return 0;
+}
+
+RT_TEST(test_live_goroutines_are_counted_by_start_site) {
+    cyg_start_site sites[8];
+    char where[100];
+    parked = done = 0;
+    cyg_mutex_lock(&held);
+    start(7);
+    snprintf(where, sizeof where, "test_leak.c:%d", line_of_start);
+    WAIT_FOR(LOAD(parked) == 7);
+    ssize_t n = cyg_start_sites(sites, 8);
+    CHECK(n >= 2 && n <= 8); /* that one, and the one of this goroutine */
+    CHECK_EQ(started_at(sites, 1, where), 7);
+    CHECK_EQ(cyg_start_sites(NULL, 0), n);
+    cyg_mutex_unlock(&held);
+    WAIT_FOR(LOAD(done) == 7);
+    WAIT_FOR((n = cyg_start_sites(sites, 8), started_at(sites, (size_t)n, where) == 0)); /* they end after their last word */
+}
+
 static void reader(void *arg) {
     char b;
     CHECK_EQ(cyg_read(arg, &b, 1), CYG_ECLOSED);
@@ -109,6 +132,35 @@ RT_TEST(test_connections_and_who_waits_on_them) {
 
 /* ---- at the end of a program ------------------------------------------------------------------------------------------------ */
 
+static void never(void *arg) {
+    (void)arg;
+    CHECK(!"was started");
+}
+
+RT_TEST(test_timers_that_nobody_waits_for_are_told) {
+    cyg_timer *t[3];
+    cyg_ctx *ctx = cyg_ctx_with_timeout(cyg_ctx_background(), CYG_HOUR);
+    for (int i = 0; i < 3; i++) CHECK_EQ(cyg_after_func((i + 1) * CYG_HOUR, never, NULL, &t[i]), 0);
+    look(CYG_HOUR);
+    CHECK(strstr(text, "\n3 timers pending, would start "));
+    CHECK(strstr(text, "\n1 timer pending, would start context_deadline in 3"));
+    CHECK(cyg_timer_stop(t[0]));
+    CHECK(cyg_timer_reset(t[1], 2 * CYG_MINUTE)); /* sooner: its first place among the others is dead */
+    look(CYG_HOUR);
+    const char *line = strstr(text, "\n2 timers pending, would start ");
+    double first = 0, last = 0;
+    CHECK(line && sscanf(line, "\n2 timers pending, would start %*s in %lf s to %lf s", &first, &last) == 2);
+    CHECK(first <= 120 && first < last && last <= 3 * 3600);
+    cyg_ctx_cancel(ctx, 0);
+    cyg_auto_ctx cyg_ctx *late = cyg_ctx_with_timeout(ctx, CYG_HOUR); /* of a parent that has ended: no timer */
+    CHECK_EQ(cyg_ctx_err(late), CYG_ECANCELED);
+    cyg_ctx_release(ctx);
+    for (int i = 1; i < 3; i++) CHECK(cyg_timer_stop(t[i]));
+    look(CYG_HOUR);
+    CHECK(!strstr(text, "pending"));
+    for (int i = 0; i < 3; i++) cyg_timer_release(t[i]);
+}
+
 static int leaky_main(int argc, char **argv) {
     (void)argc, (void)argv;
     cyg_mutex_lock(&held);
@@ -135,7 +187,9 @@ int main(int argc, char **argv) {
     static const struct rt_child kids[] = {{"leaky", leaky_child}, {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goroutines_parked_for_long_and_their_growth),
+        cmocka_unit_test(test_live_goroutines_are_counted_by_start_site),
         cmocka_unit_test(test_connections_and_who_waits_on_them),
+        cmocka_unit_test(test_timers_that_nobody_waits_for_are_told),
         cmocka_unit_test(test_leaks_are_told_at_exit_when_asked),
     };
     int code = rt_child_main(argc, argv, kids);

@@ -1,5 +1,4 @@
-/* test_checked.c: what checked builds catch: parking with a pthread mutex held, writing to a published snapshot. Built in them
- * alone.
+/* test_checked.c: what checked builds catch: parking with a pthread mutex held, deep stacks. Built in them alone.
  */
 #include "../rt.h"
 
@@ -78,64 +77,6 @@ static void test_leaving_the_thread_with_a_mutex_held_aborts(void **state) {
     }
 }
 
-/* ---- snapshots --------------------------------------------------------------------------------------------------------------- */
-
-struct config {
-    int version, limit;
-};
-static int destroyed;
-static void destroy(void *p) {
-    CHECK_EQ(((struct config *)p)->version, 1); /* the original comes back */
-    ADD(destroyed, 1);
-    free(p);
-}
-RT_TEST(test_readers_get_a_copy_and_destroy_the_original) {
-    STORE(destroyed, 0);
-    cyg_snapshot *s = cyg_snapshot_new(&(cyg_snapshot_opts){.destroy = destroy});
-    struct config *c = malloc(sizeof *c);
-    *c = (struct config){1, 2};
-    CHECK_EQ(cyg_snapshot_publish(s, c, sizeof *c), 0);
-    cyg_snapshot_hold h;
-    struct config *seen = cyg_snapshot_get(s, &h);
-    CHECK(seen != c && seen->limit == 2);
-    int fds[2];
-    CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
-    CHECK_EQ(write(fds[1], "xxxxxxxx", 8), 8);
-    CHECK(read(fds[0], seen, sizeof *seen) < 0 && errno == EFAULT); /* it cannot be written */
-    close(fds[0]);
-    close(fds[1]);
-    cyg_snapshot_drop(&h);
-    cyg_snapshot_free(s);
-    CHECK_EQ(LOAD(destroyed), 1);
-}
-
-static cyg_snapshot *current;
-static void racing_writer(void *arg) {
-    (void)arg;
-    cyg_snapshot_hold h;
-    struct config *c = cyg_snapshot_get(current, &h);
-    c->limit = 3;
-    cyg_snapshot_drop(&h);
-}
-static int write_to_it(int argc, char **argv) {
-    (void)argc, (void)argv;
-    static struct config c = {1, 2};
-    current = cyg_snapshot_new(&(cyg_snapshot_opts){.name = "limits"});
-    if (cyg_snapshot_publish(current, &c, sizeof c) != 0) return 98;
-    GO(racing_writer, NULL);
-    return cyg_sleep(CYG_MINUTE);
-}
-static int write_child(int argc, char **argv) { return cyg_main(write_to_it, argc, argv); }
-static void test_a_racing_writer_is_named(void **state) {
-    (void)state;
-    static struct rt_result r;
-    rt_spawn("write", "", NULL, &r);
-    CHECK_SIGNAL(&r, SIGSEGV);
-    CHECK_SAYS(&r, "started at ");
-    CHECK_SAYS(&r, "test_checked.c:");
-    CHECK_SAYS(&r, "wrote to byte 4 of a published value of snapshot \"limits\" (published at ");
-}
-
 /* ---- stack census -------------------------------------------------------------------------------------------------------------- */
 
 static int deep_line, shallow_line, ended;
@@ -198,14 +139,11 @@ static void test_census_tells_the_deepest_use_by_start_site(void **state) {
 }
 
 int main(int argc, char **argv) {
-    static const struct rt_child kids[] = {
-        {"hold", hold_child}, {"write", write_child}, {"census", census_child}, {NULL, NULL}};
+    static const struct rt_child kids[] = {{"hold", hold_child}, {"census", census_child}, {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mutexes_that_are_let_go_in_time_are_no_matter),
         cmocka_unit_test(test_foreign_threads_are_not_looked_at),
         cmocka_unit_test(test_leaving_the_thread_with_a_mutex_held_aborts),
-        cmocka_unit_test(test_readers_get_a_copy_and_destroy_the_original),
-        cmocka_unit_test(test_a_racing_writer_is_named),
         cmocka_unit_test(test_census_tells_the_deepest_use_by_start_site),
     };
     int code = rt_child_main(argc, argv, kids);
