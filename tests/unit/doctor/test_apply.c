@@ -13,10 +13,10 @@ static int apply(bool dry) {
     struct doc_machine m;
     static struct doc_finding f[64];
     size_t len;
-    const char *only[] = {"ip_local_port_range", "tcp_tw_reuse", "somaxconn", "nofile"};
+    const char *only[] = {"ip_local_port_range", "tcp_tw_reuse", "somaxconn", "nofile", "tcp_max_tw_buckets"};
     machine_open(&m);
     m.nofile_soft = 1024; /* bad, and nothing that apply could write */
-    size_t n = doc_run(&m, only, 4, f);
+    size_t n = doc_run(&m, only, 5, f);
     free(said);
     FILE *out = open_memstream(&said, &len);
     int r = doc_apply(out, &m, f, n, state_file, dry);
@@ -86,6 +86,16 @@ static void test_the_first_value_is_kept_over_two_applies(void **state) {
     assert_int_equal(undo(false), 0);
     assert_string_equal(machine_get(REUSE), "2");
     assert_string_equal(machine_get("/proc/sys/net/core/somaxconn"), "128");
+}
+
+static void test_the_first_value_is_kept_when_more_is_proposed(void **state) {
+    (void)state;
+    machine_put(NETSTAT, "TcpExt: TW TCPTimeWaitOverflow\nTcpExt: 5 17\n"); /* each time twice as many */
+    assert_int_equal(apply(false), 0);
+    assert_int_equal(apply(false), 0);
+    assert_string_equal(machine_get(IPV4 "tcp_max_tw_buckets"), "524288");
+    assert_int_equal(undo(false), 0);
+    assert_string_equal(machine_get(IPV4 "tcp_max_tw_buckets"), "131072");
 }
 
 static void test_what_somebody_else_changed_is_left(void **state) {
@@ -167,6 +177,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_applied_and_put_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_first_value_is_kept_over_two_applies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_first_value_is_kept_when_more_is_proposed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_somebody_else_changed_is_left, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_after_a_change_by_somebody_else_apply_notes_that_value, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_write_that_fails_is_told_and_the_rest_is_done, set_up, tear_down),
