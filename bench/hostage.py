@@ -7,14 +7,12 @@ Everything runs in network and mount namespaces of its own, where the name serve
 system on which users may make namespaces."""
 
 import argparse
-import fcntl
 import json
 import os
 import re
 import shutil
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -23,12 +21,12 @@ import time
 sys.dont_write_bytecode = True
 
 import common
+import namespace
 import procs
 import report
 import tools
 from procs import BenchError
 
-INSIDE = "CYGNET_BENCH_NAMESPACE"
 READY_WITHIN_S = 30
 KINDS = ("reads", "resolves", "spins")
 TARGET = 2.0         # the goal for p99 with all hostages over p99 without
@@ -53,21 +51,7 @@ def _options():
     return p.parse_args()
 
 
-# ---- namespaces ------------------------------------------------------------------------------------------------------------
-
-def _enter_namespaces():
-    """Starts this script again in namespaces of its own; returns when it is there."""
-    if os.environ.get(INSIDE):
-        return
-    user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    os.execve(tools.find("unshare"), ["unshare", "--net", "--mount", *user, sys.executable, os.path.abspath(__file__), *sys.argv[1:]],
-              {**os.environ, INSIDE: "1"})
-
-
-def _loopback_up():
-    with socket.socket() as s:
-        fcntl.ioctl(s, 0x8914, struct.pack("16sh", b"lo", 0x49))  # SIOCSIFFLAGS: IFF_UP | IFF_LOOPBACK | IFF_RUNNING
-
+# ---- the name server ---------------------------------------------------------------------------------------------------------
 
 class SilentResolver:
     """In this mount namespace names are asked of 127.0.0.1, where a socket takes the questions and nobody answers."""
@@ -171,7 +155,7 @@ def _summary(name, hostages, own, quiet):
 
 
 def _measure(options):
-    _loopback_up()
+    namespace.loopback_up()
     server = tools.build_cygnet("hostage/echo.c", options.build, "hostage_echo")
     asked = {kind: getattr(options, kind) for kind in KINDS}
     candidates = {"quiet": dict.fromkeys(KINDS, 0), "blocked": {**asked, "spins": 0}, "all": asked}
@@ -216,6 +200,6 @@ def table(record):
 
 
 if __name__ == "__main__":
-    _enter_namespaces()
+    namespace.enter(mounts=True)
     chosen = _options()
     sys.exit(common.finish("hostage", lambda: _measure(chosen), json.dumps if chosen.json else table, chosen))

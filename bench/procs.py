@@ -85,7 +85,7 @@ def _cpu_busy_us(cpus):
 class Process:
     """One server, upstream or load generator, with its children."""
 
-    def __init__(self, name, command, cpus=None, env=None, cwd=None):
+    def __init__(self, name, command, cpus=None, env=None, cwd=None, stdin=subprocess.DEVNULL):
         self.name, self.cpus = name, cpus
         libc = ctypes.CDLL(None)
 
@@ -95,7 +95,7 @@ class Process:
                 os.sched_setaffinity(0, cpus)
 
         self.output = open(os.path.join(cwd, f"{name}.out"), "w+") if cwd else None
-        self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output or subprocess.PIPE,
+        self.popen = subprocess.Popen(command, stdin=stdin, stdout=self.output or subprocess.PIPE,
                                       stderr=subprocess.STDOUT if self.output else subprocess.PIPE, text=True, cwd=cwd,
                                       env={**os.environ, **(env or {})}, preexec_fn=in_child, start_new_session=True)
 
@@ -150,7 +150,7 @@ class Process:
                     os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        for stream in (self.output, self.popen.stdout, self.popen.stderr):
+        for stream in (self.output, self.popen.stdin, self.popen.stdout, self.popen.stderr):
             if stream:
                 stream.close()
 

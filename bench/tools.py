@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILT = os.path.join(ROOT, "build-bench")
 PACKAGES = {"cc": "gcc", "go": "golang-go", "nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "perf": "linux-perf",
-            "strace": "strace", "unshare": "util-linux", "mount": "mount", "st.h": "libst-dev", "pth.h": "libpth-dev"}
+            "strace": "strace", "unshare": "util-linux", "taskset": "util-linux", "mount": "mount", "st.h": "libst-dev", "pth.h": "libpth-dev"}
 C_FLAGS = ["-std=gnu17", "-O2", "-pthread"]
 
 

@@ -1,6 +1,6 @@
 /* mutex_handover.pml: the mutex: free with competition, or handed over to who has waited too long.
  *
- * Mirrors: include/cygnet/sync.h cyg_mutex_lock, cyg_mutex_unlock; src/sync/mutex.c take, must_wait, lock_slow, cyg_mutex_unlock_slow;
+ * Mirrors: include/cygnet/sync.h cyg_mutex_lock, cyg_mutex_unlock; src/sync/mutex.c take, must_wait, lock_slow, let_go, pass_on;
  * src/sync/waiter.c cyg_waitq_wait.
  * Has: three goroutines that take and free the lock; two do so twice, the last gives up when its context ends. Parking
  * and waking are those that park_ready.pml shows to lose nothing. At any time at which the lock is held and no woken waiter is on its
@@ -10,7 +10,8 @@
  *
  * Invariant: one holder at a time; nobody waits while the lock is free and nobody is on its way (otherwise `init` never ends); at
  * most one woken waiter is on its way, and WOKEN stands for it; once somebody starves, nobody gets the lock before it; at the
- * end the lock is free and the queue empty.
+ * end the lock is free and the queue empty; an unlock that nobody waited for does not touch the mutex once it is free, since
+ * the next holder may free its memory.
  * Found: a lock that is free when somebody begins to starve can still be taken by newcomers, and so it can as long as a woken waiter
  * is on its way, hence the words "held and no woken waiter is on its way" above; the next unlock then hands it over.
  *
@@ -26,6 +27,7 @@
  * MUTANT_10: a newcomer that takes the lock clears WOKEN, which is not its own
  * MUTANT_11: the unlock stores the state after it has let qlock go
  * MUTANT_12: must_wait clears WOKEN in a step of its own, after it has set WAITERS
+ * MUTANT_13: an unlock that finds the queue empty frees the lock while it holds qlock
  */
 #define N 3
 #define NOBODY 7
@@ -38,6 +40,7 @@ byte starving = NOBODY; /* has waited too long and does not hold the lock yet */
 bool ended;             /* the context of the one that may give up */
 byte on_way;            /* woken waiters that have neither taken the lock nor gone back to the queue */
 byte holders, done;
+byte leaving;           /* have freed the lock for nobody in particular and have qlock yet to let go */
 
 inline take_it() {
     assert(starving == NOBODY || starving == me);
@@ -158,11 +161,12 @@ proctype G(byte me; byte rounds; bool gives_up) {
        od;
 held:
        again = false;
-       atomic { /* cyg_mutex_unlock, and the first loop of cyg_mutex_unlock_slow */
+       holders--;
+let_go:
+       atomic { /* cyg_mutex_unlock, let_go */
            assert(locked);
-           holders--;
            if
-           :: !waiters && !woken -> locked = false; goto next
+           :: !waiters && !woken -> locked = false; assert(leaving == 0); goto next
 #ifndef MUTANT_7
            :: woken -> locked = false; goto next
            :: waiters && !woken
@@ -192,8 +196,13 @@ held:
 #ifdef MUTANT_11
        spin_unlock();
 #endif
-       atomic {
+       atomic { /* pass_on */
+#ifdef MUTANT_13
            locked = over;
+           if :: w == NOBODY -> leaving++ :: else fi;
+#else
+           locked = over || w == NOBODY;
+#endif
            waiters = more;
            woken = w != NOBODY && !over;
            more = false;
@@ -208,10 +217,18 @@ held:
        :: else
        fi;
 #endif
-       atomic { over = false; w = 0 }
 #ifndef MUTANT_11
        spin_unlock();
 #endif
+#ifdef MUTANT_13
+       if :: w == NOBODY -> leaving-- :: else fi;
+#else
+       if
+       :: w == NOBODY -> over = false; w = 0; goto let_go
+       :: else
+       fi;
+#endif
+       atomic { over = false; w = 0 }
 next:
        again = false
     od;

@@ -16,6 +16,7 @@ needs() {
         need 'command -v meson'                  meson          'build description (1.0 and later)'
         need 'command -v ninja'                  ninja-build    'runs the build'
         need 'command -v pkg-config'             pkg-config     'finds libraries'
+        need 'pkg-config --exists libcares'      libc-ares-dev  'c-ares, asks name servers'
         need 'pkg-config --exists yaml-0.1'      libyaml-dev    'libyaml, reads the gateway'\''s configuration'
         ;;
     test)
@@ -26,6 +27,7 @@ needs() {
         need 'command -v nginx'                  nginx          'a real peer'
         need 'command -v haproxy'                haproxy        'a real peer'
         need 'command -v curl'                   curl           'a real client'
+        need 'command -v dnsmasq'                dnsmasq-base   'a real name server'
         need 'command -v wrk'                    wrk            'load'
         need 'command -v promtool'               prometheus     'promtool, checks the metrics'\'' text'
         need 'test -f /usr/include/x86_64-linux-gnu/sys/sdt.h || test -f /usr/include/sys/sdt.h' systemtap-sdt-dev 'trace points of the scheduler'
@@ -56,6 +58,7 @@ needs() {
         needs run
         need "$python -c 'import json'"          python3        'bench scripts'
         need 'command -v go'                     golang-go      'a peer: Go'\''s net/http'
+        need 'pkg-config --exists liburing'      liburing-dev   'bench/micro/file_ways.c: io_uring beside cyg_blocking'
         need 'test -f /usr/include/st.h'         libst-dev      'a peer: State Threads'
         need 'test -f /usr/include/pth.h'        libpth-dev     'a peer: GNU Pth'
         need 'command -v nginx'                  nginx          'a peer'

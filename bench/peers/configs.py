@@ -4,12 +4,15 @@ the defaults elsewhere would write. Each function returns the text of one file."
 MANY = 1_000_000_000  # requests a connection may carry: no reconnecting during a run
 
 
-def _nginx(directory, workers, http):
+CONNECTIONS = 8192    # that a peer is set up for
+
+
+def _nginx(directory, workers, http, connections=CONNECTIONS):
     return f"""worker_processes {workers};
 daemon off;
 pid {directory}/nginx.pid;
 error_log {directory}/nginx-error.log crit;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 http {{
     client_body_temp_path {directory}/client_body;
     proxy_temp_path {directory}/proxy;
@@ -24,16 +27,16 @@ http {{
 """
 
 
-def nginx_hello(directory, port, workers):
+def nginx_hello(directory, port, workers, connections=CONNECTIONS):
     reuseport = " reuseport" if workers > 1 else ""
     return _nginx(directory, workers, f"""    access_log off;
     server {{
         listen 127.0.0.1:{port}{reuseport};
         location / {{ return 200 "Hello, World!"; }}
-    }}""")
+    }}""", connections)
 
 
-def nginx_proxy(directory, port, upstream, json_log, workers=1):
+def nginx_proxy(directory, port, upstream, json_log, workers=1, connections=CONNECTIONS):
     """json_log: write the fields that the gateway's access log has (as far as nginx knows them), buffered as its manual
     recommends for load: 64 KiB, flushed each second."""
     log = "    access_log off;"
@@ -61,24 +64,37 @@ def nginx_proxy(directory, port, upstream, json_log, workers=1):
             proxy_http_version 1.1;
             proxy_set_header Connection "";
         }}
-    }}""")
+    }}""", connections)
 
 
-def haproxy_proxy(port, upstream, threads=1):
+def _haproxy(threads, connections):
+    """Without strict limits it takes what descriptors there are; it counts two for each connection."""
     return f"""global
     nbthread {threads}
-    maxconn 8192
+    maxconn {connections}
+    no strict-limits
 defaults
     mode http
     timeout connect 5s
     timeout client 75s
     timeout server 75s
     timeout http-keep-alive 75s
-    http-reuse always
-frontend web
+"""
+
+
+def haproxy_hello(port, threads=1, connections=CONNECTIONS):
+    return _haproxy(threads, connections) + f"""frontend web
+    bind 127.0.0.1:{port}
+    http-request return status 200 content-type text/plain string "Hello, World!"
+"""
+
+
+def haproxy_proxy(port, upstream, threads=1, connections=CONNECTIONS):
+    return _haproxy(threads, connections) + f"""frontend web
     bind 127.0.0.1:{port}
     default_backend hello
 backend hello
+    http-reuse always
     server one 127.0.0.1:{upstream}
 """
 
@@ -99,4 +115,42 @@ clusters:
     pool: {{ max_connections: 4096 }}
 access_log: {{ path: {log} }}
 admin: {{ address: "127.0.0.1:{admin_port}" }}
+"""
+
+
+def nginx_relay(directory, port, upstream, module):
+    """module: the path of nginx's stream module where that is loaded, or None. A buffer as large as the manual's for bulk."""
+    load = f"load_module {module};\n" if module else ""
+    return f"""{load}worker_processes 1;
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx-error.log crit;
+events {{ worker_connections 8192; }}
+stream {{
+    server {{
+        listen 127.0.0.1:{port};
+        proxy_pass 127.0.0.1:{upstream};
+        proxy_buffer_size 256k;
+        proxy_half_close on;
+    }}
+}}
+"""
+
+
+def haproxy_relay(port, upstream):
+    return f"""global
+    nbthread 1
+    maxconn 1024
+    tune.pipesize 1048576
+defaults
+    mode tcp
+    option splice-auto
+    timeout connect 5s
+    timeout client 75s
+    timeout server 75s
+frontend bulk
+    bind 127.0.0.1:{port}
+    default_backend sink
+backend sink
+    server one 127.0.0.1:{upstream}
 """

@@ -139,7 +139,7 @@ def show(name, short=False, only=None):
         except Missing as why:
             shown[form["name"]] = {"missing": str(why)}
     if not shown:
-        raise Failed(f"{name} has no form {only}")
+        raise Failed(f"{name} has no form {' or '.join(only)}; there are {'; '.join(f['name'] for f in describe(name)['form'])}")
     return shown
 
 

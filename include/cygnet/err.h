@@ -25,7 +25,9 @@ typedef enum cyg_err {
     CYG_EPROTO = -1009,    /* the peer broke the protocol; how is in the detail */
     CYG_ESTATE = -1010,    /* not possible in the object's present state */
     CYG_EPARSE = -1011,    /* text that could not be understood; where is in the detail */
-    CYG_EAGAIN = -1012     /* it would have to wait, and was asked not to */
+    CYG_EAGAIN = -1012,    /* it would have to wait, and was asked not to */
+    CYG_ENONAME = -1020,   /* there is no such name, or it has no address of the kind asked for */
+    CYG_ELOOKUP = -1021    /* the name servers failed or did not answer: whether the name exists is not known */
 } cyg_err;
 
 /* The sentence for an error, as "connection refused"; a fixed text for values nobody defined.

@@ -13,6 +13,7 @@
 #define CYGNET_HTTP_H
 
 #include <cygnet/base.h>
+#include <cygnet/connpool.h>
 #include <cygnet/err.h>
 #include <cygnet/http_field.h>
 #include <cygnet/net.h>
@@ -94,6 +95,9 @@ CYG_API const cyg_http_field *cyg_http_req_fields(const cyg_http_req *req, size_
 CYG_API cyg_str cyg_http_req_field(const cyg_http_req *req, const char *name); /* first of that name, any case, or empty */
 CYG_API int64_t cyg_http_req_content_length(const cyg_http_req *req); /* 0: no body; CYG_HTTP_BODY_CHUNKED: not known */
 CYG_API const cyg_addr *cyg_http_req_peer(const cyg_http_req *req);
+/* The same as text, made once a connection: "127.0.0.1:4711", and without the port "127.0.0.1"; empty for a Unix socket. */
+CYG_API cyg_str cyg_http_req_peer_text(const cyg_http_req *req);
+CYG_API cyg_str cyg_http_req_peer_ip_text(const cyg_http_req *req);
 CYG_API cyg_conn *cyg_http_req_conn(const cyg_http_req *req);      /* borrowed */
 CYG_API cyg_time cyg_http_req_start(const cyg_http_req *req);      /* when its first byte was seen */
 CYG_API uint64_t cyg_http_req_body_bytes(const cyg_http_req *req); /* body bytes read so far, after chunk decoding */
@@ -163,26 +167,25 @@ CYG_API void cyg_http_mux_free(cyg_http_mux *mux);
 
 /* ---- client ----------------------------------------------------------------------------------------------------- */
 
-/* Keep-alive connections to one address. Taking and giving back take no lock. */
+/* A connection pool (connpool.h) to one address whose connections speak HTTP/1.1. */
 typedef struct cyg_http_pool cyg_http_pool;
 typedef struct cyg_http_client_conn cyg_http_client_conn; /* one of its connections, used by one goroutine at a time */
 
 typedef struct cyg_http_pool_opts {
-    size_t max_conns; /* open at once, idle included; 0: 1024. At the limit callers wait, first come first served */
-    size_t max_idle;  /* idle at once; 0: max_conns */
-    cyg_duration idle_timeout;    /* an idle connection is closed after; 0: 60 s */
-    cyg_duration max_life;        /* no reuse after; 0: no limit */
-    cyg_duration connect_timeout; /* 0: 5 s */
-    size_t max_waiters;           /* callers waiting at the limit; 0: 1024. Beyond: CYG_ELIMIT at once */
-    size_t max_head_bytes;        /* answer's head; 0: 65536 */
-    uint64_t reserve[4];          /* zero */
+    cyg_connpool_opts conns; /* limits, times and name; its hooks, arg and user_bytes are the client's own: zero.
+                              * reset_idle is taken as set, as HTTP has no goodbye: no TIME_WAIT, see orderly_close */
+    bool orderly_close;      /* idle connections end with a FIN from this side, which then has the TIME_WAIT */
+    size_t max_head_bytes;   /* answer's head; 0: 65536; 1024 to 1 MiB */
+    uint64_t reserve[4];     /* zero */
 } cyg_http_pool_opts;
 
+/* Blocks: never. From: goroutine. Owns: opts is read during the call (NULL: defaults); *out is the caller's to close.
+ * Returns: 0, CYG_EINVAL for an option out of bounds, CYG_ENOMEM. */
 CYG_API int cyg_http_pool_new(const cyg_addr *to, const cyg_http_pool_opts *opts, cyg_http_pool **out);
 
-/* A connection: an idle one that the poller knows to be quiet, else a new one. *reused tells which (may be NULL).
- * Blocks: parks while dialling or at max_conns. From: goroutine. Owns: the caller gives it back with cyg_http_pool_put.
- * Returns: 0, CYG_ELIMIT, CYG_ETIMEDOUT (deadline or connect_timeout), CYG_ECLOSED, the dial's -errno. */
+/* A connection, as cyg_connpool_get lends it. *reused tells whether it has served before (may be NULL).
+ * Blocks: parks while dialling or at max_open. From: goroutine. Owns: the caller gives it back with cyg_http_pool_put.
+ * Returns: as cyg_connpool_get. */
 CYG_API int cyg_http_pool_get(cyg_http_pool *pool, cyg_time deadline, cyg_http_client_conn **out, bool *reused);
 
 /* Gives it back. It is kept if the exchange ended in good order and the peer keeps it, else closed. Blocks: never. */
@@ -192,16 +195,8 @@ CYG_API void cyg_http_pool_put(cyg_http_client_conn *cc);
  * Drops the caller's reference. Blocks: never. */
 CYG_API void cyg_http_pool_close(cyg_http_pool *pool);
 
-typedef struct cyg_http_pool_stats {
-    uint64_t open, idle, waiters; /* now */
-    uint64_t dials_total, dial_errors_total;
-    uint64_t reuses_total;      /* gets that found an idle connection */
-    uint64_t stale_total;       /* idle connections the peer ended before reuse */
-    uint64_t closed_idle_total; /* closed by idle_timeout or max_idle */
-    uint64_t waits_total, wait_timeouts_total, wait_refused_total;
-    uint64_t reserve[8];
-} cyg_http_pool_stats;
-CYG_API void cyg_http_pool_get_stats(const cyg_http_pool *pool, cyg_http_pool_stats *out);
+/* The pool below, borrowed: for cyg_connpool_get_stats and cyg_connpool_drain. */
+CYG_API cyg_connpool *cyg_http_pool_conns(cyg_http_pool *pool);
 
 /* A request to send: fields may hold anything but Content-Length, Transfer-Encoding and Connection, which are the library's.
  * Host must be among them. */

@@ -20,8 +20,9 @@
  * Environment: CYGNET_MAXPROCS=N sets how many goroutines run at once (default: the CPUs this process may use, by affinity
  * and cgroup quota). CYGNET_DEBUG=word,... : noguard, nopwait2 and noexclusive force the fallbacks for older kernels,
  * nomprotect those of a process that has no memory mappings left for guard pages; nosymbols that of a machine without libdw;
- * backlogs=N and nobacklogs are about channels (cyg_chan_set_name); snapshots protects published values from being written
- * (cyg_snapshot_publish); leaks prints what cyg_main's program leaves behind (cyg_leaks).
+ * nosplice that of a kernel that moves no bytes itself (copy.h); backlogs=N and nobacklogs are about channels (cyg_chan_set_name);
+ * snapshots protects published values from being written (cyg_snapshot_publish); leaks prints what cyg_main's program leaves behind
+ * (cyg_leaks).
  */
 #ifndef CYGNET_RUNTIME_H
 #define CYGNET_RUNTIME_H

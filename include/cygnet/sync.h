@@ -46,7 +46,8 @@ CYG_NODISCARD static inline bool cyg_mutex_trylock(cyg_mutex *m) {
     return !(s & 1u) && __atomic_compare_exchange_n(&m->state, &s, s | 1u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* Gives the lock back; any goroutine may, not only the one that took it. Aborts if it is not held.
+/* Gives the lock back; any goroutine may, not only the one that took it. Aborts if it is not held. Who takes the lock next may free
+ * the mutex, if nobody else will use it: this call does not touch it any more.
  * Blocks: never. From: anywhere but a signal handler. */
 #define cyg_mutex_unlock(m) cyg_mutex_unlock_at((m), __FILE__, __LINE__)
 static inline void cyg_mutex_unlock_at(cyg_mutex *m, const char *file, int line) {

@@ -17,6 +17,8 @@ static const char *own(int err) {
     case CYG_ESTATE: return "not possible in this state";
     case CYG_EPARSE: return "text not understood";
     case CYG_EAGAIN: return "would have to wait";
+    case CYG_ENONAME: return "no such name";
+    case CYG_ELOOKUP: return "name servers failed";
     default: return "unknown error";
     }
 }

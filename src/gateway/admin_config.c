@@ -82,8 +82,11 @@ static void write_cluster(struct cyg_gw_text *t, const struct cyg_gw_cluster *c)
     seconds(t, "connect_timeout", c->connect_timeout, ",\"balance\":\"round-robin\",\"pool\":{");
     number(t, "max_connections", c->pool.max_connections, ",");
     number(t, "max_idle", c->pool.max_idle, ",");
+    number(t, "min_idle", c->pool.min_idle, ",");
     number(t, "max_waiters", c->pool.max_waiters, ",");
-    seconds(t, "idle_timeout", c->pool.idle_timeout, "}}");
+    seconds(t, "wait_timeout", c->pool.wait_timeout, ",");
+    seconds(t, "idle_timeout", c->pool.idle_timeout, ",");
+    seconds(t, "max_life", c->pool.max_life, "}}");
 }
 
 static void write_head(struct cyg_gw_text *t, const struct cyg_gw_snapshot *s) {

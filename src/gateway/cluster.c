@@ -1,6 +1,7 @@
 /* cluster.c: see cluster.h. */
 #include "gateway/cluster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- turns ------------------------------------------------------------------------------------------------------ */
@@ -29,8 +30,9 @@ size_t cyg_gw_turns_next(struct cyg_gw_turns *t, unsigned shard) {
 /* ---- endpoints -------------------------------------------------------------------------------------------------- */
 
 static bool same_settings(const struct cyg_gw_pool *a, const struct cyg_gw_pool *b) {
-    return a->max_connections == b->max_connections && a->max_idle == b->max_idle && a->max_waiters == b->max_waiters &&
-           a->idle_timeout == b->idle_timeout;
+    return a->max_connections == b->max_connections && a->max_idle == b->max_idle && a->min_idle == b->min_idle &&
+           a->max_waiters == b->max_waiters && a->wait_timeout == b->wait_timeout &&
+           a->idle_timeout == b->idle_timeout && a->max_life == b->max_life;
 }
 
 static struct cyg_gw_upstream *find(struct cyg_gw_upstreams *registry, const struct cyg_gw_cluster *c,
@@ -49,6 +51,23 @@ static void upstream_free(struct cyg_gw_upstream *u) {
     free(u);
 }
 
+static int pool_new(const struct cyg_gw_cluster *c, const struct cyg_gw_endpoint *e, cyg_http_pool **out) {
+    char name[192]; /* a cluster's name has up to 64 characters, a Unix path up to 108 */
+    snprintf(name, sizeof name, "%s %s", c->name.p, e->text.p);
+    cyg_http_pool_opts opts = {.conns = {
+                                   .name = name,
+                                   .max_open = c->pool.max_connections,
+                                   .max_idle = c->pool.max_idle,
+                                   .min_idle = c->pool.min_idle,
+                                   .max_waiters = c->pool.max_waiters,
+                                   .wait_timeout = c->pool.wait_timeout,
+                                   .idle_timeout = c->pool.idle_timeout,
+                                   .max_life = c->pool.max_life,
+                                   .dial_timeout = c->connect_timeout,
+                               }};
+    return cyg_http_pool_new(&e->addr, &opts, out);
+}
+
 static int upstream_new(const struct cyg_gw_cluster *c, const struct cyg_gw_endpoint *e, struct cyg_gw_upstream **out) {
     struct cyg_gw_upstream *u = calloc(1, sizeof *u);
     if (!u) return CYG_ENOMEM;
@@ -58,14 +77,7 @@ static int upstream_new(const struct cyg_gw_cluster *c, const struct cyg_gw_endp
     u->connect_timeout = c->connect_timeout;
     u->cluster = strdup(c->name.p);
     u->address = strdup(e->text.p);
-    cyg_http_pool_opts opts = {
-        .max_conns = c->pool.max_connections,
-        .max_idle = c->pool.max_idle,
-        .max_waiters = c->pool.max_waiters,
-        .idle_timeout = c->pool.idle_timeout,
-        .connect_timeout = c->connect_timeout,
-    };
-    int err = u->cluster && u->address ? cyg_http_pool_new(&e->addr, &opts, &u->pool) : CYG_ENOMEM;
+    int err = u->cluster && u->address ? pool_new(c, e, &u->pool) : CYG_ENOMEM;
     if (err < 0)
         upstream_free(u);
     else

@@ -88,11 +88,14 @@ struct cyg_gw_endpoint {
 
 enum cyg_gw_balance { CYG_GW_ROUND_ROBIN };
 
-struct cyg_gw_pool { /* for each endpoint; as in cyg_http_pool_opts */
+struct cyg_gw_pool { /* for each endpoint; as in cyg_connpool_opts */
     size_t max_connections;
     size_t max_idle;
+    size_t min_idle; /* 0: none */
     size_t max_waiters;
+    cyg_duration wait_timeout; /* 0: no limit of its own */
     cyg_duration idle_timeout;
+    cyg_duration max_life; /* 0: no limit */
 };
 
 struct cyg_gw_cluster {

@@ -56,6 +56,11 @@ static void check_pool(struct cyg_gw_build *b, struct cyg_gw_cluster *c, node *p
                     c->pool.max_connections);
     }
     if (!idle) c->pool.max_idle = c->pool.max_connections;
+    node *ready = cyg_gw_node_get(pool, "min_idle");
+    if (c->pool.min_idle > c->pool.max_idle && ready && c->pool.max_idle) {
+        cyg_gw_path_set(b, "clusters[%zu].pool.min_idle", c->index);
+        cyg_gw_tell(b, ready, "found \"%zu\", expected at most max_idle, which is %zu", c->pool.min_idle, c->pool.max_idle);
+    }
 }
 
 static void check_clusters(struct cyg_gw_build *b, node *list, struct cyg_gw_config *config) {

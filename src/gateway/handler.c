@@ -108,12 +108,11 @@ static cyg_str forwarded_for(const struct exchange *x, char *buf, size_t room) {
         memcpy(buf + before.n, ", ", 2);
         n = before.n + 2;
     }
-    const cyg_addr *peer = cyg_http_req_peer(x->req);
-    if (peer->family == CYG_AF_IPV4 || peer->family == CYG_AF_IPV6)
-        n += cyg_addr_format_ip(peer, buf + n, room - n);
-    else if (n > 0)
-        n -= 2;
-    return (cyg_str){buf, n};
+    cyg_str peer = cyg_http_req_peer_ip_text(x->req);
+    if (n == 0) return peer;
+    if (peer.n == 0) return (cyg_str){buf, n - 2};
+    memcpy(buf + n, peer.p, peer.n);
+    return (cyg_str){buf, n + peer.n};
 }
 
 /* The fields of a log line that come from the request's head. */
@@ -129,7 +128,7 @@ static void describe(struct cyg_gw_access *a, const cyg_http_req *req) {
 static void write_log(const struct exchange *x, int64_t duration_ns) {
     if (!x->snapshot->log) return;
     const cyg_http_forward_result *f = &x->forward;
-    char remote[CYG_ADDR_STRLEN], forwarded[512];
+    char forwarded[512];
     struct cyg_gw_access a = {
         .start_unix_ns = cyg_unix_nano() - duration_ns,
         .response_code = cyg_http_res_status(x->res),
@@ -140,7 +139,7 @@ static void write_log(const struct exchange *x, int64_t duration_ns) {
         .upstream_service_ns = f->connected && f->first_byte ? f->first_byte - f->connected : -1,
         .request_id = x->request_id,
         .downstream_local_address = cyg_str_of(x->server->text),
-        .downstream_remote_address = {remote, cyg_addr_format(cyg_http_req_peer(x->req), remote, sizeof remote)},
+        .downstream_remote_address = cyg_http_req_peer_text(x->req),
         .listener = x->front->config->name,
         .config_version = x->snapshot->config->version,
         .upstream_request_attempt_count = x->attempts,

@@ -1,6 +1,8 @@
 /* metrics.c: see metrics.h. */
 #include "gateway/metrics.h"
 
+#include <cygnet/io_metrics.h>
+
 #include <stdio.h>
 
 #define REQUESTS "cygnet_http_requests_total"
@@ -11,6 +13,7 @@
 int cyg_gw_metrics_init(struct cyg_gw_metrics *m) {
     m->registry = cyg_metrics_new();
     if (!m->registry) return CYG_ENOMEM;
+    cyg_io_export(m->registry);
     const char *name = "cygnet_config_reloads_total", *help = "Configuration reloads, by result.";
     m->reloads_ok = cyg_counter_new(m->registry, name, help, (cyg_label[]){{"result", "ok"}}, 1);
     m->reloads_failed = cyg_counter_new(m->registry, name, help, (cyg_label[]){{"result", "failed"}}, 1);

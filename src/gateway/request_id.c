@@ -43,6 +43,16 @@ static uint64_t mix(uint64_t x) {
     return x ^ x >> 33;
 }
 
+/* The last `bytes` bytes of v as digits. Returns: behind them. */
+static inline char *put_hex(char *w, uint64_t v, int bytes) {
+#define ROW(d) d "0" d "1" d "2" d "3" d "4" d "5" d "6" d "7" d "8" d "9" d "a" d "b" d "c" d "d" d "e" d "f"
+    static const char pairs[] = ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6") ROW("7") ROW("8")
+        ROW("9") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f");
+#undef ROW
+    for (int at = bytes - 1; at >= 0; at--, w += 2) memcpy(w, pairs + 2 * (v >> 8 * at & 0xff), 2);
+    return w;
+}
+
 void cyg_gw_ids_next(struct cyg_gw_ids *ids, unsigned shard, char out[CYG_GW_REQUEST_ID_BYTES]) {
     shard %= ids->shards;
     uint64_t count = __atomic_fetch_add(&ids->cells[shard].count, 1, __ATOMIC_RELAXED);
@@ -51,12 +61,15 @@ void cyg_gw_ids_next(struct cyg_gw_ids *ids, unsigned shard, char out[CYG_GW_REQ
     uint64_t lo = mix(mix(~c ^ ids->key[1]) + ids->key[0]);
     hi = (hi & ~0xf000ull) | 0x4000;
     lo = (lo & ~(3ull << 62)) | 2ull << 62;
-    static const char hex[] = "0123456789abcdef";
-    size_t at = 0;
-    for (int i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20) out[at++] = '-';
-        out[at++] = hex[(i < 16 ? hi >> (60 - 4 * i) : lo >> (60 - 4 * (i - 16))) & 15];
-    }
+    out = put_hex(out, hi >> 32, 4);
+    *out++ = '-';
+    out = put_hex(out, hi >> 16 & 0xffff, 2);
+    *out++ = '-';
+    out = put_hex(out, hi & 0xffff, 2);
+    *out++ = '-';
+    out = put_hex(out, lo >> 48, 2);
+    *out++ = '-';
+    put_hex(out, lo & 0xffffffffffffu, 6);
 }
 
 bool cyg_gw_request_id_ok(cyg_str id) {

@@ -2,21 +2,19 @@
  * now: listeners, upstream pools, the log, the runtime, the process. Each family is one table row or one loop.
  */
 #include "gateway/process.h"
+#include "gateway/scrape_upstreams.h"
 #include "gateway/state.h"
 #include "gateway/text.h"
 
 #include <cygnet/chan.h>
+#include <cygnet/copy.h>
 #include <cygnet/debug.h>
 #include <cygnet/runtime.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static void family(struct cyg_gw_text *t, const char *name, const char *type, const char *help) {
-    cyg_gw_text_printf(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static void single(struct cyg_gw_text *t, const char *name, const char *type, const char *help, uint64_t value) {
-    family(t, name, type, help);
+    cyg_gw_text_family(t, name, type, help);
     cyg_gw_text_printf(t, "%s %llu\n", name, (unsigned long long)value);
 }
 
@@ -67,7 +65,7 @@ static void write_listeners(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, 
     }
     size_t n = read_fronts(gw, s, all);
     for (size_t r = 0; n > 0 && r < sizeof listener_rows / sizeof *listener_rows; r++) {
-        family(t, listener_rows[r].name, listener_rows[r].type, listener_rows[r].help);
+        cyg_gw_text_family(t, listener_rows[r].name, listener_rows[r].type, listener_rows[r].help);
         for (size_t i = 0; i < n; i++) {
             cyg_gw_text_printf(t, "%s{listener=", listener_rows[r].name);
             cyg_gw_text_label(t, all[i].name);
@@ -78,80 +76,17 @@ static void write_listeners(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, 
     free(all);
 }
 
-/* ---- upstreams -------------------------------------------------------------------------------------------------- */
-
-static const struct {
-    const char *name, *type, *help, *state;
-    size_t at;
-} upstream_rows[] = {
-    {"cygnet_upstream_connections", "gauge", "Connections to the endpoint now, by state.", "idle",
-     offsetof(cyg_http_pool_stats, idle)},
-    {"cygnet_upstream_connections", NULL, NULL, "active", 0},
-    {"cygnet_upstream_waiters", "gauge", "Requests waiting for a connection now.", NULL,
-     offsetof(cyg_http_pool_stats, waiters)},
-    {"cygnet_upstream_dials_total", "counter", "Connections begun.", NULL, offsetof(cyg_http_pool_stats, dials_total)},
-    {"cygnet_upstream_dial_errors_total", "counter", "Connections that failed to open.", NULL,
-     offsetof(cyg_http_pool_stats, dial_errors_total)},
-    {"cygnet_upstream_reuses_total", "counter", "Requests that found an idle connection.", NULL,
-     offsetof(cyg_http_pool_stats, reuses_total)},
-    {"cygnet_upstream_stale_total", "counter", "Idle connections that the endpoint ended before reuse.", NULL,
-     offsetof(cyg_http_pool_stats, stale_total)},
-    {"cygnet_upstream_idle_closed_total", "counter", "Idle connections closed by time or limit.", NULL,
-     offsetof(cyg_http_pool_stats, closed_idle_total)},
-    {"cygnet_upstream_waits_total", "counter", "Requests that waited for a connection.", NULL,
-     offsetof(cyg_http_pool_stats, waits_total)},
-    {"cygnet_upstream_overflows_total", "counter", "Requests refused because too many waited.", NULL,
-     offsetof(cyg_http_pool_stats, wait_refused_total)},
-};
-
-static void write_upstream_row(const struct cyg_gw_snapshot *s, struct cyg_gw_text *t, size_t r,
-                               const cyg_http_pool_stats *all) {
-    for (size_t c = 0; c < s->config->nclusters; c++) {
-        const struct cyg_gw_members *m = &s->members[c];
-        for (size_t e = 0; e < m->config->nendpoints; e++, all++) {
-            cyg_gw_text_printf(t, "%s{cluster=", upstream_rows[r].name);
-            cyg_gw_text_label(t, m->config->name.p);
-            cyg_gw_text_puts(t, ",endpoint=");
-            cyg_gw_text_label(t, m->endpoints[e]->address);
-            uint64_t value = *(const uint64_t *)((const char *)all + upstream_rows[r].at);
-            if (upstream_rows[r].state) {
-                cyg_gw_text_printf(t, ",state=\"%s\"", upstream_rows[r].state);
-                /* Read one by one, so that idle may be above open for a moment. */
-                if (strcmp(upstream_rows[r].state, "active") == 0)
-                    value = all->open > all->idle ? all->open - all->idle : 0;
-            }
-            cyg_gw_text_printf(t, "} %llu\n", (unsigned long long)value);
-        }
-    }
-}
-
-static void write_upstreams(const struct cyg_gw_snapshot *s, struct cyg_gw_text *t) {
-    cyg_http_pool_stats *all = calloc(s->config->nendpoints, sizeof *all), *next = all;
-    if (!all) {
-        t->failed = true;
-        return;
-    }
-    for (size_t c = 0; c < s->config->nclusters; c++)
-        for (size_t e = 0; e < s->members[c].config->nendpoints; e++)
-            cyg_http_pool_get_stats(s->members[c].endpoints[e]->pool, next++);
-    for (size_t r = 0; r < sizeof upstream_rows / sizeof *upstream_rows; r++) {
-        if (upstream_rows[r].type) family(t, upstream_rows[r].name, upstream_rows[r].type, upstream_rows[r].help);
-        write_upstream_row(s, t, r, all);
-    }
-    free(all);
-}
-
 /* ---- gateway, runtime, process ---------------------------------------------------------------------------------- */
 
 static void write_gateway(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, struct cyg_gw_text *t) {
-    family(t, "cygnet_config_info", "gauge", "The version of the configuration in force.");
+    cyg_gw_text_family(t, "cygnet_config_info", "gauge", "The version of the configuration in force.");
     cyg_gw_text_puts(t, "cygnet_config_info{version=");
     cyg_gw_text_label(t, s->config->version.p);
     cyg_gw_text_puts(t, "} 1\n");
     single(t, "cygnet_config_snapshots", "gauge",
            "Configurations in memory: the one in force, and those that requests still use.",
            cyg_snapshot_live(gw->current));
-    family(t, "cygnet_build_info", "gauge", "The version of the program.");
+    cyg_gw_text_family(t, "cygnet_build_info", "gauge", "The version of the program.");
     cyg_gw_text_printf(t, "cygnet_build_info{version=\"%s\"} 1\n", CYG_VERSION);
     single(t, "cygnet_draining", "gauge", "1 while the gateway drains.", __atomic_load_n(&gw->draining, __ATOMIC_RELAXED));
     uint64_t lines, dropped;
@@ -227,8 +162,8 @@ static int look_around(void *out) {
 }
 
 static void write_sites(struct cyg_gw_text *t, const struct look *l) {
-    family(t, "cygnet_runtime_goroutines_by_start", "gauge",
-           "Goroutines alive by where they were started, the 20 places with most of them.");
+    cyg_gw_text_family(t, "cygnet_runtime_goroutines_by_start", "gauge",
+                       "Goroutines alive by where they were started, the 20 places with most of them.");
     for (size_t i = 0; i < l->nsites; i++) {
         cyg_gw_text_puts(t, "cygnet_runtime_goroutines_by_start{site=");
         cyg_gw_text_label(t, l->sites[i].site);
@@ -277,14 +212,41 @@ static int read_process(void *out) {
 static void write_process(const struct cyg_gw *gw, struct cyg_gw_text *t) {
     struct cyg_gw_process p;
     (void)cyg_blocking(read_process, &p);
-    family(t, "process_cpu_seconds_total", "counter", "Time on a processor, user and system.");
+    cyg_gw_text_family(t, "process_cpu_seconds_total", "counter", "Time on a processor, user and system.");
     cyg_gw_text_printf(t, "process_cpu_seconds_total %.6f\n", p.cpu_seconds);
     single(t, "process_resident_memory_bytes", "gauge", "Resident memory.", p.resident_bytes);
     single(t, "process_virtual_memory_bytes", "gauge", "Virtual memory.", p.virtual_bytes);
     single(t, "process_open_fds", "gauge", "Open file descriptors.", p.open_fds);
     single(t, "process_max_fds", "gauge", "File descriptors allowed.", p.max_fds);
-    family(t, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.");
+    cyg_gw_text_family(t, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.");
     cyg_gw_text_printf(t, "process_start_time_seconds %.3f\n", (double)gw->started_ns / 1e9);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *type, *help;
+    size_t at;
+} copy_rows[] = {
+    {"cygnet_copy_pipes_in_use", "gauge", "Pipes with bytes in them.", offsetof(cyg_copy_stats, pipes_in_use)},
+    {"cygnet_copy_pipes_opened_total", "counter", "Pipes opened.", offsetof(cyg_copy_stats, pipes_opened_total)},
+    {"cygnet_copy_pipes_dropped_total", "counter", "Pipes closed with bytes in them, because their copy had failed.",
+     offsetof(cyg_copy_stats, pipes_dropped_total)},
+    {"cygnet_copy_buffers_in_use", "gauge", "Buffers of copies that go through the process.",
+     offsetof(cyg_copy_stats, buffers_in_use)},
+    {"cygnet_relays", "gauge", "Relays of two connections running now.", offsetof(cyg_copy_stats, relays)},
+};
+
+static void write_copies(struct cyg_gw_text *t) {
+    cyg_copy_stats st;
+    cyg_copy_get_stats(&st);
+    for (size_t r = 0; r < sizeof copy_rows / sizeof *copy_rows; r++)
+        single(t, copy_rows[r].name, copy_rows[r].type, copy_rows[r].help,
+               *(const uint64_t *)((const char *)&st + copy_rows[r].at));
+    cyg_gw_text_family(t, "cygnet_relays_total", "counter", "Relays that have ended, by how.");
+    for (int i = 0; i < CYG_RELAY_ENDS; i++)
+        cyg_gw_text_printf(t, "cygnet_relays_total{end=\"%s\"} %llu\n", cyg_relay_end_name((cyg_relay_end)i),
+                           (unsigned long long)st.relays_total[i]);
 }
 
 void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
@@ -301,9 +263,10 @@ void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
     if (s) {
         write_gateway(gw, s, out);
         write_listeners(gw, s, out);
-        write_upstreams(s, out);
+        cyg_gw_scrape_upstreams(s, out);
         cyg_snapshot_drop(&hold);
     }
+    write_copies(out);
     write_runtime(out);
     write_look(out);
     write_channels(out);

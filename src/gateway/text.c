@@ -109,3 +109,7 @@ void cyg_gw_text_label(struct cyg_gw_text *t, const char *z) {
     }
     cyg_gw_text_put(t, "\"", 1);
 }
+
+void cyg_gw_text_family(struct cyg_gw_text *t, const char *name, const char *type, const char *help) {
+    cyg_gw_text_printf(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}

@@ -24,4 +24,7 @@ void cyg_gw_text_json(struct cyg_gw_text *t, cyg_str s);
 /* The bytes as a Prometheus label's value, quotes included. Source: Prometheus text format 0.0.4. */
 void cyg_gw_text_label(struct cyg_gw_text *t, const char *z);
 
+/* The HELP and TYPE lines of a metric. */
+void cyg_gw_text_family(struct cyg_gw_text *t, const char *name, const char *type, const char *help);
+
 #endif

@@ -75,12 +75,16 @@ static ssize_t fill(cyg_http_client_conn *cc, size_t limit) {
     return n;
 }
 
-bool http_client_reusable(const cyg_http_client_conn *cc) {
+bool http_client_finished(const cyg_http_client_conn *cc) {
     const struct http_cx *cx = cc->cx;
     if (cc->broken) return false;
     if (!cc->sent) return true;
-    return cc->head_done && cc->send_left == 0 && cx->body.done && cx->h.keep_alive &&
-           cx->h.framing != CYG_H1_UNTIL_CLOSE && http_rd_left(&cx->rd) == 0;
+    return cc->head_done && cc->send_left == 0 && cx->body.done && http_rd_left(&cx->rd) == 0;
+}
+
+bool http_client_keeps(const cyg_http_client_conn *cc) {
+    const struct http_cx *cx = cc->cx;
+    return !cc->sent || (cx->h.keep_alive && cx->h.framing != CYG_H1_UNTIL_CLOSE);
 }
 
 /* ---- request out ------------------------------------------------------------------------------------------------ */
@@ -204,10 +208,10 @@ int http_client_read_head(cyg_http_client_conn *cc) {
     for (;;) {
         int r = http_rd_left(rd) == 0
                     ? CYG_H1_MORE
-                    : cyg_h1_parse_response(&cx->h, rd->area + rd->pos, http_rd_left(rd), &cc->pool->limits, cc->method);
+                    : cyg_h1_parse_response(&cx->h, rd->area + rd->pos, http_rd_left(rd), cc->limits, cc->method);
         if (r == CYG_H1_DONE) break;
         if (r == CYG_H1_ERROR) return CYG_EPROTO;
-        if ((r = http_rd_room_for_head(rd, cc->pool->limits.max_head)) < 0) return r == CYG_ELIMIT ? CYG_EPROTO : r;
+        if ((r = http_rd_room_for_head(rd, cc->limits->max_head)) < 0) return r == CYG_ELIMIT ? CYG_EPROTO : r;
         ssize_t n = fill(cc, SIZE_MAX);
         if (n == CYG_EOF) return http_rd_left(rd) > 0 ? CYG_EPROTO : CYG_EOF;
         if (n < 0) return (int)n;
@@ -220,7 +224,7 @@ int http_client_read_head(cyg_http_client_conn *cc) {
     http_body_init(&cx->body, cx->h.framing, cx->h.content_length);
     if (cx->h.seen & (1ull << CYG_HTTP_KEEP_ALIVE)) {
         cyg_duration t = http_keep_alive_timeout(&cx->h);
-        cc->keep_until = t > 0 ? cyg_now_cached() + t : 0;
+        cc->pooled->keep_until = t > 0 ? cyg_now_cached() + t : 0;
     }
     return 0;
 }

@@ -99,7 +99,9 @@ void http_conn_peer(struct http_conn *hc) {
     memcpy(hc->peer_ip, a.ip, sizeof hc->peer_ip);
     if (a.family == CYG_AF_UNIX) return;
     size_t n = cyg_addr_format_ip(&a, hc->peer_text, sizeof hc->peer_text);
-    hc->peer_text_n = (uint8_t)(n < sizeof hc->peer_text ? n : sizeof hc->peer_text - 1);
+    hc->peer_ip_n = (uint8_t)n;
+    hc->peer_ip_at = memchr(hc->peer_text, ':', n) != NULL; /* behind its bracket */
+    hc->peer_text_n = (uint8_t)cyg_addr_format(&a, hc->peer_text, sizeof hc->peer_text);
 }
 
 /* ---- the end with the client still sending ----------------------------------------------------------------------- */

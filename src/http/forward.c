@@ -41,15 +41,16 @@ static int fail(struct fwd *f, cyg_http_forward_status status, int err) {
 /* ---- up --------------------------------------------------------------------------------------------------------- */
 
 static int connect_up(struct fwd *f, bool fresh) {
-    bool waiting = false;
-    int err = http_pool_get(f->pool, f->opts->deadline, fresh, &f->cc, &f->r->reused, &waiting);
+    cyg_connpool_ask ask = {.deadline = f->opts->deadline, .fresh = fresh};
+    int err = http_pool_get(f->pool, &ask, &f->cc);
     f->r->connected = err < 0 ? 0 : cyg_now_cached();
     if (HTTP_LIKELY(err == 0)) {
+        f->r->reused = f->cc->pooled->uses > 1;
         f->pump.cc = f->cc;
         return 0;
     }
     cyg_time d = f->opts->deadline;
-    if (waiting || err == CYG_ELIMIT) return fail(f, CYG_FORWARD_OVERFLOW, err);
+    if (ask.queued) return fail(f, CYG_FORWARD_OVERFLOW, err);
     return fail(f, d && err == CYG_ETIMEDOUT && cyg_now() >= d ? CYG_FORWARD_TIMEOUT : CYG_FORWARD_CONNECT_FAILURE, err);
 }
 
@@ -101,7 +102,7 @@ static int retry(struct fwd *f) {
     cyg_str method = old->method;
     struct http_cx *cx = old->cx;
     old->cx = NULL;
-    http_pool_discard(old);
+    cyg_connpool_discard(old->pooled, CYG_CONNPOOL_BROKEN);
     f->cc = NULL;
     f->r->retried = true;
     int err = connect_up(f, true);

@@ -83,8 +83,8 @@ static void put_forwarded(struct cyg_h1_out *o, const cyg_http_req *req, const c
             if (o->n > begin) cyg_h1_put_lit(o, ", ");
             cyg_h1_put_str(o, h->fields[i].value);
         }
-    if (o->n > begin && hc->peer_text_n > 0) cyg_h1_put_lit(o, ", ");
-    cyg_h1_put(o, hc->peer_text, hc->peer_text_n);
+    if (o->n > begin && hc->peer_ip_n > 0) cyg_h1_put_lit(o, ", ");
+    cyg_h1_put(o, hc->peer_text + hc->peer_ip_at, hc->peer_ip_n);
     if (o->n == begin)
         o->n = before; /* a Unix socket's client has no address */
     else

@@ -98,12 +98,13 @@ struct http_conn {
     bool cut;                      /* closed by a shutdown; guard: shard lock */
     bool lingering;                /* only waits for the peer's end; written by the owner, atomic */
     bool peer_known;               /* the fields below are filled in; owner only */
-    uint8_t peer_text_n;
-    uint32_t linger_bytes; /* read and thrown away while lingering */
+    uint8_t peer_text_n;           /* of peer_text, which is "ADDRESS:PORT"; 0 for a Unix socket */
+    uint8_t peer_ip_at, peer_ip_n; /* the address within it, for X-Forwarded-For */
+    uint32_t linger_bytes;         /* read and thrown away while lingering */
     uint16_t peer_family, peer_port;
     uint32_t peer_scope;
     uint8_t peer_ip[16];
-    char peer_text[46]; /* the address without port, for X-Forwarded-For */
+    char peer_text[66];
 };
 
 struct http_shard {
@@ -265,70 +266,32 @@ struct http_cx {
 };
 #define HTTP_CLIENT_IN (HTTP_BUF_BYTES - sizeof(struct http_cx))
 
-struct cyg_http_client_conn {
+struct cyg_http_client_conn { /* the user's memory of a pooled connection */
     cyg_conn *c;
-    cyg_http_pool *pool;
-    struct http_cx *cx; /* while in use */
-    cyg_time born;
-    cyg_time deadline;    /* as set on c last; not later than want */
-    cyg_time want;        /* the deadline of the call under way */
-    cyg_time keep_until;  /* what the peer's Keep-Alive allows; 0: not said */
-    cyg_str method;       /* of the call under way: borrowed, or literal */
-    int64_t send_left;    /* body bytes still to send; CYG_HTTP_BODY_CHUNKED until the last chunk has gone */
-    bool sent;            /* a request has been sent since it was taken */
-    bool head_done;       /* the final answer's head is read */
-    bool any_byte;        /* of an answer has come since it was taken */
-    bool write_deadline;  /* that for writes was set to something else */
-    uint32_t give_up;     /* atomic: no answer is to be waited for (the pump failed) */
-    bool broken;          /* an error, or the peer does not keep it */
-    uint16_t shard, slot; /* where it lies while idle */
-    uint16_t home;        /* the shard it goes back to */
-    uint32_t gone;        /* atomic: the first of taker and watcher to let go sets it, the second frees */
+    cyg_pooled_conn *pooled;
+    const struct cyg_h1_limits *limits; /* the pool's */
+    struct http_cx *cx;                 /* while in use */
+    cyg_time deadline;                  /* as set on c last; not later than want */
+    cyg_time want;                      /* the deadline of the call under way */
+    cyg_str method;                     /* of the call under way: borrowed, or literal */
+    int64_t send_left;   /* body bytes still to send; CYG_HTTP_BODY_CHUNKED until the last chunk has gone */
+    bool sent;           /* a request has been sent since it was taken */
+    bool head_done;      /* the final answer's head is read */
+    bool any_byte;       /* of an answer has come since it was taken */
+    bool write_deadline; /* that for writes was set to something else */
+    uint32_t give_up;    /* atomic: no answer is to be waited for (the pump failed) */
+    bool broken;         /* an error */
 };
 
-/* pool.c, pool_slots.c */
-struct http_pool_waiter {
-    struct http_pool_waiter *next;
-    cyg_cond wake;
-    cyg_http_client_conn *cc; /* handed over */
-    bool permit;              /* may dial: already counted as open */
-    bool off;                 /* no longer queued */
-};
-
-struct http_pool_shard {
-    _Alignas(HTTP_CACHE_LINE) uint32_t top; /* racy: one above the highest slot that may be taken */
-    uint32_t putting;                       /* atomic: puts under way; the pool is not freed meanwhile */
-    uint64_t reuses, stale, closed_idle;    /* atomic */
-    uintptr_t *slots;                       /* atomic: 0, a client_conn, or one | 1 while it is being put */
-};
-
+/* pool.c */
 struct cyg_http_pool {
     cyg_addr to;
-    cyg_http_pool_opts opts;
     struct cyg_h1_limits limits;
-    unsigned nshards, nslots; /* shards: a power of two; slots a shard */
-    struct http_pool_shard *shards;
-    uint32_t closed;                                                 /* atomic */
-    bool count_idle;                                                 /* max_idle is smaller than max_conns */
-    _Alignas(HTTP_CACHE_LINE) uint64_t refs;                         /* atomic: caller, conns */
-    uint64_t open, idle;                                             /* atomic; idle only with count_idle */
-    uint64_t dials, dial_errors, waits, wait_timeouts, wait_refused; /* atomic */
-    _Alignas(HTTP_CACHE_LINE) uint32_t nwaiters;                     /* atomic */
-    cyg_mutex lock;
-    struct http_pool_waiter *first, **last; /* guard: lock */
+    cyg_connpool *conns; /* frees this struct when its last connection is gone */
 };
 
-int http_pool_slots_init(cyg_http_pool *p);
-/* Puts a quiet connection up for reuse; false: no slot, or it is dead already and given away. */
-bool http_pool_slots_put(cyg_http_pool *p, cyg_http_client_conn *cc);
-/* Takes a quiet one: a glance at the caller's own shard, or (thorough) at every slot. NULL: none. */
-cyg_http_client_conn *http_pool_slots_take(cyg_http_pool *p, bool thorough);
-void http_pool_unref(cyg_http_pool *p);
-/* Closes a connection and lets the next waiter dial. */
-void http_pool_discard(cyg_http_client_conn *cc);
-/* cyg_http_pool_get, telling more: only a new connection (fresh), and whether a failure came while waiting. */
-int http_pool_get(cyg_http_pool *pool, cyg_time deadline, bool fresh, cyg_http_client_conn **out, bool *reused,
-                  bool *waiting);
+/* cyg_http_pool_get, asking and telling more. */
+int http_pool_get(cyg_http_pool *pool, cyg_connpool_ask *ask, cyg_http_client_conn **out);
 
 /* client.c */
 int http_client_borrow(cyg_http_client_conn *cc);
@@ -341,8 +304,9 @@ int http_client_reserve(struct http_cx *cx, size_t need);
 int http_client_read_head(cyg_http_client_conn *cc);
 /* Reads once more of the answer's body. 0, or as cyg_http_client_next. */
 int http_client_fill(cyg_http_client_conn *cc);
-/* Whether the exchange is over in good order and the connection can serve another. */
-bool http_client_reusable(const cyg_http_client_conn *cc);
+/* Whether the exchange is over in good order, and (keeps) the connection can serve another. */
+bool http_client_finished(const cyg_http_client_conn *cc);
+bool http_client_keeps(const cyg_http_client_conn *cc);
 /* A body piece on its way to the upstream, framed as the request said. */
 int http_client_write_body(cyg_http_client_conn *cc, const void *p, size_t n, bool end);
 

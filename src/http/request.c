@@ -66,6 +66,18 @@ const cyg_addr *cyg_http_req_peer(const cyg_http_req *creq) {
     return &req->peer;
 }
 
+cyg_str cyg_http_req_peer_text(const cyg_http_req *req) {
+    struct http_conn *hc = req->x->hc;
+    http_conn_peer(hc);
+    return (cyg_str){hc->peer_text, hc->peer_text_n};
+}
+
+cyg_str cyg_http_req_peer_ip_text(const cyg_http_req *req) {
+    struct http_conn *hc = req->x->hc;
+    http_conn_peer(hc);
+    return (cyg_str){hc->peer_text + hc->peer_ip_at, hc->peer_ip_n};
+}
+
 cyg_conn *cyg_http_req_conn(const cyg_http_req *req) { return req->x->hc->c; }
 cyg_time cyg_http_req_start(const cyg_http_req *req) { return req->start; }
 uint64_t cyg_http_req_body_bytes(const cyg_http_req *req) { return req->body.got - req->rest.n; }

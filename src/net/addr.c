@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "net/internal.h"
 
@@ -60,11 +62,31 @@ static bool parse_host(const char *host, bool v4, bool v6, cyg_addr *a) {
     return false;
 }
 
+static const struct network networks[] = {
+    {"tcp", CONN_TCP, true, true},
+    {"tcp4", CONN_TCP, true, false},
+    {"tcp6", CONN_TCP, false, true},
+    {"udp", CONN_UDP, true, true},
+    {"udp4", CONN_UDP, true, false},
+    {"udp6", CONN_UDP, false, true},
+    {"unix", CONN_UNIX, false, false},
+    {"unixpacket", CONN_UNIXPACKET, false, false},
+    {"unixgram", CONN_UNIXGRAM, false, false},
+};
+
+const struct network *network_find(const char *name) {
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
+        if (strcmp(networks[i].name, name) == 0) return &networks[i];
+    return NULL;
+}
+
 int cyg_addr_parse(const char *network, const char *text, cyg_addr *out) {
-    if (strcmp(network, "unix") == 0) return parse_unix(text, out);
-    bool v4 = strcmp(network, "tcp") == 0 || strcmp(network, "tcp4") == 0;
-    bool v6 = strcmp(network, "tcp") == 0 || strcmp(network, "tcp6") == 0;
-    if (!v4 && !v6) return cygrt_fail(CYG_EPARSE, "network \"%.20s\": expected tcp, tcp4, tcp6 or unix", network);
+    const struct network *nw = network_find(network);
+    if (!nw)
+        return cygrt_fail(
+            CYG_EPARSE, "network \"%.20s\": expected tcp, udp (or with 4 or 6), unix, unixpacket or unixgram", network);
+    bool v4 = nw->v4, v6 = nw->v6;
+    if (!v4 && !v6) return parse_unix(text, out);
     const char *colon = strrchr(text, ':');
     char host[64];
     if (!colon || (size_t)(colon - text) >= sizeof host) return bad(text, "ip:port, as 127.0.0.1:80 or [::1]:80");
@@ -210,15 +232,33 @@ void addr_from_sockaddr(const union sockaddr_any *sa, socklen_t n, cyg_addr *out
 
 const char *addr_network(const cyg_addr *a) { return a->family == CYG_AF_UNIX ? "unix" : "tcp"; }
 
-int addr_socket(const cyg_addr *a) {
+static int socket_type(enum conn_kind kind) {
+    if (kind == CONN_UNIXPACKET) return SOCK_SEQPACKET;
+    return kind == CONN_UDP || kind == CONN_UNIXGRAM ? SOCK_DGRAM : SOCK_STREAM;
+}
+
+int addr_socket(const cyg_addr *a) { return addr_socket_of(a, a->family == CYG_AF_UNIX ? CONN_UNIX : CONN_TCP); }
+
+int addr_socket_of(const cyg_addr *a, enum conn_kind kind) {
     int family = a->family == CYG_AF_UNIX ? AF_UNIX : a->family == CYG_AF_IPV6 ? AF_INET6 : AF_INET;
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(family, socket_type(kind) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     int on = 1, off = 0;
-    if (a->family != CYG_AF_UNIX) { /* accepted sockets inherit both */
+    if (kind == CONN_TCP) { /* accepted sockets inherit both */
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     }
     if (a->family == CYG_AF_IPV6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     return fd;
+}
+
+/* A socket file that nobody has open is left over; one that answers, or is of another type, is in use. */
+void addr_remove_stale(const cyg_addr *a, enum conn_kind kind) {
+    struct stat st;
+    if (a->path[0] == '@' || lstat(a->path, &st) != 0 || !S_ISSOCK(st.st_mode)) return;
+    int fd = socket(AF_UNIX, socket_type(kind) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    union sockaddr_any sa;
+    socklen_t n = addr_to_sockaddr(a, &sa);
+    if (fd >= 0 && connect(fd, &sa.sa, n) < 0 && errno == ECONNREFUSED) unlink(a->path);
+    if (fd >= 0) close(fd);
 }

@@ -2,6 +2,7 @@
  * the poller sees another event, so the next read waits at once and saves the try that would say EAGAIN. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,34 +72,70 @@ static void conn_free(struct conn *c) {
     cyg_spin_unlock(&slab_lock);
 }
 
-static struct conn *own(cyg_stream *s) {
+static inline struct conn *own(cyg_stream *s) {
     struct conn *c = (struct conn *)s;
     if (__builtin_expect(c->magic != CONN_MAGIC, 0))
         cyg_fatal("use of a connection that has been freed, at %p", (void *)c);
     return c;
 }
+struct conn *conn_own(cyg_stream *s) {
+    return own(s);
+}
 
-/* Ours, or NULL for a stream of somebody else. */
-static struct conn *ours(cyg_conn *s) { return s->ops == &cyg_tcp_ops || s->ops == &cyg_unix_ops ? own(s) : NULL; }
+/* All of ours close in the same way. */
+static inline struct conn *ours(cyg_conn *s) { return s->ops->close == conn_close ? own(s) : NULL; }
+struct conn *conn_ours(cyg_stream *s) {
+    return ours(s);
+}
 
-int conn_new(int fd, bool is_unix, struct conn **out) {
+static struct conn *conn_init(int fd, enum conn_kind kind) {
+    static const cyg_stream_ops *const ops[CONN_KINDS] = {
+        [CONN_TCP] = &cyg_tcp_ops, [CONN_UNIX] = &cyg_unix_ops,         [CONN_UNIXPACKET] = &cyg_unixpacket_ops,
+        [CONN_UDP] = &cyg_udp_ops, [CONN_UNIXGRAM] = &cyg_unixgram_ops, [CONN_PIPE] = &cyg_pipe_ops,
+    };
     struct conn *c = conn_alloc();
-    if (!c) {
-        close(fd);
-        return CYG_ENOMEM;
-    }
-    c->stream.ops = is_unix ? &cyg_unix_ops : &cyg_tcp_ops;
-    __atomic_store_n(&c->magic, CONN_MAGIC, __ATOMIC_RELAXED);
+    if (!c) return NULL;
+    c->stream.ops = ops[kind];
     atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
     c->fd = fd;
+    c->kind = (uint8_t)kind;
     c->peer_family = CYG_AF_NONE;
     c->drained = true; /* what is there already makes an event when the descriptor is registered */
     c->drained_at = atomic_load_explicit(&c->pd.read_events, memory_order_relaxed);
     memset(&c->lock, 0, sizeof c->lock);
     c->user = (struct conn_user){0};
     c->pd.record.fn = NULL; /* of a former life: reports tell what it started last */
+    __atomic_store_n(&c->magic, CONN_MAGIC, __ATOMIC_RELAXED);
+    return c;
+}
+
+struct conn *conn_new_bare(enum conn_kind kind) {
+    struct conn *c = conn_init(-1, kind);
+    if (c) cygrt_pd_open(&c->pd, -1);
+    return c;
+}
+
+void conn_discard(struct conn *c) {
+    cygrt_pd_unregister(&c->pd, false);
+    conn_free(c);
+}
+
+int conn_new(int fd, enum conn_kind kind, struct conn **out) {
+    struct conn *c = conn_init(fd, kind);
+    bool packets = kind == CONN_UDP || kind == CONN_UNIXGRAM;
+    if (c && packets && !(c->packet = packet_state_new(fd, kind))) {
+        conn_free(c);
+        c = NULL;
+    }
+    if (!c) {
+        close(fd);
+        return CYG_ENOMEM;
+    }
+    int on = 1;
+    if (kind == CONN_UNIXPACKET) (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on); /* see message.c */
     int err = cygrt_pd_register(&c->pd, fd, false);
     if (err < 0) {
+        if (packets) packet_state_free(c->packet);
         close(fd);
         conn_free(c);
         return err == -ENOMEM || err == -ENOSPC ? cygrt_fail(CYG_ENOMEM, "epoll: %s", cyg_strerror(err)) : err;
@@ -126,8 +163,20 @@ void conn_note_user(struct conn *c) {
 /* The last user has left a closed descriptor. */
 static void conn_finish(struct conn *c) {
     cygrt_pd_unregister(&c->pd, false);
-    close(c->fd);
+    if (c->kind == CONN_PIPE)
+        conn_pipe_finish(c);
+    else
+        close(c->fd);
+    if (c->kind == CONN_UDP || c->kind == CONN_UNIXGRAM) packet_state_free(c->packet);
     cyg_conn_release(&c->stream); /* the descriptor's own reference, taken by close */
+}
+
+void conn_unuse(struct conn *c) {
+    if (fdlock_unuse(&c->lock)) conn_finish(c);
+}
+
+void conn_leave(struct conn *c, enum fd_side side) {
+    if (fdlock_release(&c->lock, side)) conn_finish(c);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
@@ -179,7 +228,7 @@ static ssize_t conn_read(cyg_stream *s, void *p, size_t n) {
     int err = fdlock_acquire(&c->lock, FD_READ);
     if (err) return err;
     ssize_t r = n ? read_some(c, p, n, 0) : 0;
-    if (fdlock_release(&c->lock, FD_READ)) conn_finish(c);
+    conn_leave(c, FD_READ);
     return r;
 }
 
@@ -188,11 +237,23 @@ static ssize_t conn_peek(cyg_stream *s, void *p, size_t n) {
     int err = fdlock_acquire(&c->lock, FD_READ);
     if (err) return err;
     ssize_t r = n ? read_some(c, p, n, MSG_PEEK) : 0;
-    if (fdlock_release(&c->lock, FD_READ)) conn_finish(c);
+    conn_leave(c, FD_READ);
     return r;
 }
 
+/* By poll(2): peeking would take the peer's error, so that the read behind it could not tell a reset from an end. */
+static ssize_t try_look(struct conn *c, void *arg) {
+    (void)arg;
+    if (c->kind == CONN_PIPE) return conn_pipe_empty(c) ? -EAGAIN : 0;
+    struct pollfd f = {.fd = c->fd, .events = POLLIN | POLLRDHUP};
+    int n = poll(&f, 1, 0);
+    return n > 0 ? 0 : n == 0 ? -EAGAIN : -errno;
+}
+
+/* Without a buffer, and without a stack page more than parking takes. */
 int cyg_conn_wait_readable(cyg_conn *s) {
+    struct conn *c = ours(s);
+    if (c) return (int)conn_retry(c, FD_READ, try_look, NULL, false);
     char byte;
     ssize_t r = s->ops->peek ? s->ops->peek(s, &byte, 1) : (ssize_t)CYG_ENOTSUP;
     struct g *g = cygrt_g();
@@ -232,7 +293,7 @@ static ssize_t conn_write(cyg_stream *s, const void *p, size_t n) {
     if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed))
         r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
     if (!r) r = write_all(c, p, n);
-    if (fdlock_release(&c->lock, FD_WRITE)) conn_finish(c);
+    conn_leave(c, FD_WRITE);
     return r;
 }
 
@@ -270,13 +331,13 @@ static ssize_t conn_writev(cyg_stream *s, const struct iovec *iov, int n) {
     if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed))
         r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
     if (!r) r = writev_all(c, iov, n);
-    if (fdlock_release(&c->lock, FD_WRITE)) conn_finish(c);
+    conn_leave(c, FD_WRITE);
     return r;
 }
 
 /* ---- ending, deadlines, the rest -------------------------------------------------------------------------------------------- */
 
-static int conn_close(cyg_stream *s) {
+int conn_close(cyg_stream *s) {
     struct conn *c = own(s);
     int err = fdlock_close(&c->lock);
     if (err == 0) {
@@ -288,33 +349,75 @@ static int conn_close(cyg_stream *s) {
     return err;
 }
 
-static int conn_close_write(cyg_stream *s) {
+int conn_close_write(cyg_stream *s) {
     struct conn *c = own(s);
     int err = fdlock_use(&c->lock);
     if (err) return err;
     conn_note_user(c);
-    if (shutdown(c->fd, SHUT_WR) < 0) err = -errno;
-    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    if (c->kind == CONN_PIPE)
+        err = conn_pipe_close_write(c);
+    else if (shutdown(c->fd, SHUT_WR) < 0)
+        err = -errno;
+    conn_unuse(c);
     return err;
 }
 
-static int conn_set_deadline(cyg_stream *s, int what, cyg_time t) {
+int conn_set_deadline(cyg_stream *s, int what, cyg_time t) {
     struct conn *c = own(s);
     int err = fdlock_use(&c->lock);
     if (err) return err;
     if (what & CYG_DEADLINE_READ) cygrt_pd_set_deadline(&c->pd, CYGRT_READ, t);
     if (what & CYG_DEADLINE_WRITE) cygrt_pd_set_deadline(&c->pd, CYGRT_WRITE, t);
+    conn_unuse(c);
+    return 0;
+}
+
+int conn_descriptor(cyg_stream *s) { return own(s)->fd; }
+
+/* ---- for those who move the bytes themselves --------------------------------------------------------------------------------- */
+
+static int conn_hold(cyg_stream *s, cyg_side side, cyg_fd *out) {
+    struct conn *c = own(s);
+    enum fd_side fs = side == CYG_SIDE_READ ? FD_READ : FD_WRITE;
+    enum cygrt_mode mode = side == CYG_SIDE_READ ? CYGRT_READ : CYGRT_WRITE;
+    int err = fdlock_acquire(&c->lock, fs);
+    if (err) return err;
+    if (atomic_load_explicit(&c->pd.deadline[mode], memory_order_relaxed)) err = cygrt_pd_check(&c->pd, mode);
+    if (err) {
+        if (fdlock_release(&c->lock, fs)) conn_finish(c);
+        return err;
+    }
+    *out = (cyg_fd){.fd = c->fd};
+    return 0;
+}
+
+static void conn_unhold(cyg_stream *s, cyg_side side) {
+    struct conn *c = own(s);
+    if (fdlock_release(&c->lock, side == CYG_SIDE_READ ? FD_READ : FD_WRITE)) conn_finish(c);
+}
+
+static int conn_wait(cyg_stream *s, cyg_side side) {
+    return cygrt_pd_wait(&own(s)->pd, side == CYG_SIDE_READ ? CYGRT_READ : CYGRT_WRITE);
+}
+
+/* As close, but the caller's reference stays and the peer gets a reset. */
+static int conn_abort(cyg_stream *s) {
+    struct conn *c = own(s);
+    (void)cyg_conn_reset_on_close(s);
+    int err = fdlock_close(&c->lock);
+    if (err) return err;
+    cyg_conn_acquire(s); /* for the descriptor, until its last user has left */
+    cygrt_pd_evict(&c->pd);
     if (fdlock_unuse(&c->lock)) conn_finish(c);
     return 0;
 }
 
-static int conn_descriptor(cyg_stream *s) { return own(s)->fd; }
-
-#define CONN_OPS(name)                                                                                     \
-    {                                                                                                      \
-        .kind = name, .read = conn_read, .write = conn_write, .writev = conn_writev, .close = conn_close,  \
-        .close_write = conn_close_write, .set_deadline = conn_set_deadline, .descriptor = conn_descriptor, \
-        .peek = conn_peek                                                                                  \
+#define CONN_OPS(name)                                                                                                 \
+    {                                                                                                                  \
+        .kind = name, .fd_kind = CYG_FD_SOCKET, .read = conn_read, .write = conn_write, .writev = conn_writev,         \
+        .close = conn_close, .close_write = conn_close_write, .set_deadline = conn_set_deadline,                       \
+        .descriptor = conn_descriptor, .peek = conn_peek, .hold = conn_hold, .wait = conn_wait, .unhold = conn_unhold, \
+        .abort = conn_abort                                                                                            \
     }
 const cyg_stream_ops cyg_tcp_ops = CONN_OPS("tcp");
 const cyg_stream_ops cyg_unix_ops = CONN_OPS("unix");
@@ -337,23 +440,36 @@ void cyg_conn_release(cyg_conn *s) {
     conn_free(c);
 }
 
+/* CONN_KINDS: none of ours. */
+static enum conn_kind kind_of(int domain, int type) {
+    bool ip = domain == AF_INET || domain == AF_INET6;
+    if (ip && type == SOCK_STREAM) return CONN_TCP;
+    if (ip && type == SOCK_DGRAM) return CONN_UDP;
+    if (domain != AF_UNIX) return CONN_KINDS;
+    return type == SOCK_STREAM ? CONN_UNIX : type == SOCK_DGRAM ? CONN_UNIXGRAM : CONN_UNIXPACKET;
+}
+
 int cyg_conn_from_fd(int fd, cyg_conn **out) {
-    int domain = 0, fl = fcntl(fd, F_GETFL);
-    socklen_t n = sizeof domain;
-    if (fl < 0 || fcntl(fd, F_SETFL, fl | O_NONBLOCK) < 0 || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) < 0) {
-        int e = errno;
+    int domain = 0, type = 0, fl = fcntl(fd, F_GETFL), err = 0;
+    socklen_t n = sizeof domain, m = sizeof type;
+    if (fl < 0 || fcntl(fd, F_SETFL, fl | O_NONBLOCK) < 0 || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &m) < 0)
+        err = -errno;
+    enum conn_kind kind = kind_of(domain, type);
+    if (!err && kind == CONN_KINDS) err = CYG_ENOTSUP;
+    if (err) {
         close(fd);
-        return -e;
+        return err;
     }
     struct conn *c;
-    int err = conn_new(fd, domain == AF_UNIX, &c);
-    if (err == 0) *out = &c->stream;
-    return err;
+    if ((err = conn_new(fd, kind, &c)) < 0) return err;
+    *out = &c->stream;
+    return 0;
 }
 
 static int get_addr(cyg_conn *s, int (*get)(int, struct sockaddr *, socklen_t *), cyg_addr *out) {
     struct conn *c = ours(s);
-    if (!c) return CYG_ENOTSUP;
+    if (!c || c->kind == CONN_PIPE) return CYG_ENOTSUP;
     int err = fdlock_use(&c->lock);
     if (err) return err;
     union sockaddr_any sa;
@@ -362,7 +478,7 @@ static int get_addr(cyg_conn *s, int (*get)(int, struct sockaddr *, socklen_t *)
         err = -errno;
     else
         addr_from_sockaddr(&sa, n, out);
-    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    conn_unuse(c);
     return err;
 }
 
@@ -379,19 +495,74 @@ int cyg_conn_peer_addr(cyg_conn *s, cyg_addr *out) {
     return 0;
 }
 
+/* ---- nobody reads: what comes in? ------------------------------------------------------------------------------------------- */
+
+/* Whether the last read was short and nothing has happened since. */
+static inline bool known_empty(struct conn *c) {
+    return c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+}
+
+/* An event that was counted before a short read is stale: drops it, or a record would start for nothing. */
+static inline void drop_stale_event(struct conn *c) {
+    uintptr_t ready = CYGRT_PD_READY;
+    atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
+    if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
+        atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);
+}
+
+/* Of messages and pipes no read says whether it was the last, so one looks. Events of before are counted first. */
+static void look_for_message(struct conn *c) {
+    uint32_t events = atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+    if (conn_is_stream(c) || known_empty(c) || fdlock_use(&c->lock)) return;
+    c->drained = try_look(c, NULL) == -EAGAIN;
+    c->drained_at = events;
+    conn_unuse(c);
+}
+
 int cyg_conn_on_readable(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
     struct conn *c = ours(s);
     if (!c) return CYG_ENOTSUP;
-    /* After a short read an event that was counted before it is stale: drop it, or fn would start for nothing. */
-    if (c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire)) {
-        uintptr_t ready = CYGRT_PD_READY;
-        atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
-        if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
-            atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);
-    } else {
+    look_for_message(c);
+    if (known_empty(c))
+        drop_stale_event(c);
+    else
         atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY); /* the last read was not short: there may be more */
-    }
     return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+static int look(struct conn *c) {
+    int err = fdlock_acquire(&c->lock, FD_READ);
+    if (err) return err;
+    uint32_t events = atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+    char byte;
+    bool cut;
+    ssize_t r;
+    do r = receive(c, &byte, 1, MSG_PEEK | MSG_DONTWAIT, &cut);
+    while (r == -EINTR);
+    c->drained = r == -EAGAIN;
+    c->drained_at = events;
+    if (fdlock_release(&c->lock, FD_READ)) conn_finish(c);
+    return r > 0 ? 1 : r == 0 ? CYG_EOF : r == -EAGAIN ? 0 : (int)r;
+}
+
+int conn_quiet(cyg_conn *s) {
+    struct conn *c = own(s);
+    return __builtin_expect(known_empty(c), 1) ? 0 : look(c);
+}
+
+int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
+    struct conn *c = own(s);
+    if (__builtin_expect(!known_empty(c), 0)) {
+        int r = look(c);
+        if (r != 0) return r;
+    }
+    drop_stale_event(c);
+    return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+bool conn_is_socket(cyg_conn *s) {
+    struct conn *c = ours(s);
+    return c && conn_is_stream(c);
 }
 
 bool cyg_conn_cancel_readable(cyg_conn *s) {
@@ -405,7 +576,10 @@ int cyg_conn_reset_on_close(cyg_conn *s) {
     int err = fdlock_use(&c->lock);
     if (err) return err;
     struct linger l = {.l_onoff = 1, .l_linger = 0};
-    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &l, sizeof l) < 0) err = -errno;
-    if (fdlock_unuse(&c->lock)) conn_finish(c);
+    if (c->kind == CONN_PIPE)
+        conn_pipe_reset(c);
+    else if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &l, sizeof l) < 0)
+        err = -errno;
+    conn_unuse(c);
     return err;
 }

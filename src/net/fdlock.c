@@ -11,16 +11,30 @@
 #define WAITER(side) (1ull << (23 + 20 * (side)))
 #define WAITERS(side) (((1ull << 20) - 1) << (23 + 20 * (side)))
 
-static void sleep_for_side(struct fdlock *l, enum fd_side side) {
+static __attribute__((noreturn)) void too_many(void) { cyg_fatal("more than a million goroutines use one connection"); }
+
+/* A waiter that leaves: one fewer is to be woken. If all have been counted out already, a wake-up is on its way that nobody needs: it
+ * stays as a pass, and the next to wait looks once more than it must. */
+static void forget_waiter(struct fdlock *l, enum fd_side side) {
+    uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
+    while ((old & WAITERS(side)) && !atomic_compare_exchange_weak_explicit(&l->word, &old, old - WAITER(side),
+                                                                           memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* 0, or the error of the goroutine's context. */
+static int sleep_for_side(struct fdlock *l, enum fd_side side) {
     struct cyg_waiter w = {.g = cyg_need_goroutine("a call on a connection")};
     cyg_spin_lock(&l->qlock);
     if (l->passes[side]) {
         l->passes[side]--;
         cyg_spin_unlock(&l->qlock);
-        return;
+        return 0;
     }
     waitq_push(&l->queue[side], &w);
-    (void)cyg_waitq_wait(&l->queue[side], &l->qlock, &w, CYGRT_R_FDMUTEX, l, 0, false);
+    int err = cyg_waitq_wait(&l->queue[side], &l->qlock, &w, CYGRT_R_FDMUTEX, l, 0, true);
+    if (err) forget_waiter(l, side);
+    return err;
 }
 
 static void wake_side(struct fdlock *l, enum fd_side side) {
@@ -37,11 +51,12 @@ int fdlock_acquire(struct fdlock *l, enum fd_side side) {
         if (old & CLOSED) return CYG_ECLOSED;
         bool take = !(old & LOCKED(side));
         uint64_t now = take ? (old | LOCKED(side)) + USER : old + WAITER(side);
-        if (take && (old & USERS) == USERS) cyg_fatal("too many goroutines use one connection");
+        if ((take && (old & USERS) == USERS) || (!take && (old & WAITERS(side)) == WAITERS(side))) too_many();
         if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acquire, memory_order_relaxed))
             continue;
         if (take) return 0;
-        sleep_for_side(l, side);
+        int err = sleep_for_side(l, side);
+        if (err) return err;
         old = atomic_load_explicit(&l->word, memory_order_relaxed);
     }
 }
@@ -64,6 +79,7 @@ int fdlock_use(struct fdlock *l) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
         if (old & CLOSED) return CYG_ECLOSED;
+        if ((old & USERS) == USERS) too_many();
         if (atomic_compare_exchange_weak_explicit(&l->word, &old, old + USER, memory_order_acquire, memory_order_relaxed))
             return 0;
     }
@@ -78,6 +94,7 @@ int fdlock_close(struct fdlock *l) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed), now;
     do {
         if (old & CLOSED) return CYG_ECLOSED;
+        if ((old & USERS) == USERS) too_many();
         now = ((old | CLOSED) + USER) & ~(WAITERS(FD_READ) | WAITERS(FD_WRITE));
     } while (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acq_rel, memory_order_relaxed));
     for (int side = 0; side < 2; side++)

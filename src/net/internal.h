@@ -23,13 +23,27 @@ struct fdlock {
 
 enum fd_side { FD_READ = 0, FD_WRITE = 1 };
 
-int fdlock_acquire(struct fdlock *l, enum fd_side side);  /* 0 or CYG_ECLOSED; parks while another holds this side */
+int fdlock_acquire(struct fdlock *l, enum fd_side side); /* 0, CYG_ECLOSED, or the context's; parks while another has it */
 bool fdlock_release(struct fdlock *l, enum fd_side side); /* true: closed, and this was the last user */
 int fdlock_use(struct fdlock *l);                         /* a user without a side; 0 or CYG_ECLOSED */
 bool fdlock_unuse(struct fdlock *l);                      /* as fdlock_release */
 int fdlock_close(struct fdlock *l); /* marks closed, wakes those that wait for a side; caller is a user then */
 
+union sockaddr_any {
+    struct sockaddr sa;
+    struct sockaddr_un un;
+    struct sockaddr_storage ss;
+};
+
 /* ---- connection ------------------------------------------------------------------------------------------------------ */
+
+struct pipe_end {
+    struct pipe *pipe;
+    int side;    /* 0 or 1 */
+    bool resets; /* cyg_conn_reset_on_close; guarded by the pipe's lock */
+};
+
+enum conn_kind { CONN_TCP = 0, CONN_UNIX = 1, CONN_UNIXPACKET, CONN_UDP, CONN_UNIXGRAM, CONN_PIPE, CONN_KINDS };
 
 #define CONN_MAGIC 0x436f6e6eu
 
@@ -45,37 +59,111 @@ struct conn {
     cyg_stream stream; /* first: a conn is a stream */
     uint32_t magic;
     _Atomic uint32_t refs;
-    int fd;
-    uint16_t peer_family, peer_port; /* of an IP peer, kept from accept or dial */
-    uint8_t peer_ip[16];
-    uint32_t peer_scope;
-    bool drained;        /* the last read left the socket empty ... */
-    uint32_t drained_at; /* ... when read_events had this value; both guarded by the read side */
+    int fd;               /* -1: a pipe */
+    uint8_t kind;         /* conn_kind */
+    bool drained;         /* the last read left the socket empty ... */
+    uint16_t peer_family; /* of an IP peer of a stream, kept from accept or dial */
+    uint32_t drained_at;  /* ... when read_events had this value; both guarded by the read side */
+    union {
+        struct {
+            uint8_t peer_ip[16];
+            uint32_t peer_scope;
+            uint16_t peer_port;
+        };
+        struct packet_state *packet; /* CONN_UDP, CONN_UNIXGRAM */
+        struct pipe_end pipe;        /* CONN_PIPE */
+    };
     struct fdlock lock;
     struct cygrt_pd pd;
     struct conn_user user; /* relaxed atomics */
     struct conn *next_free;
 };
 
-extern const cyg_stream_ops cyg_tcp_ops, cyg_unix_ops;
+/* Streams and messages differ in their operations; so do sockets and pipes. */
+extern const cyg_stream_ops cyg_tcp_ops, cyg_unix_ops, cyg_unixpacket_ops, cyg_udp_ops, cyg_unixgram_ops, cyg_pipe_ops;
+static inline bool conn_is_stream(const struct conn *c) { return c->kind == CONN_TCP || c->kind == CONN_UNIX; }
 
-/* Makes a conn of a non-blocking stream socket; fd becomes ours. Returns 0, CYG_ENOMEM or -errno (fd is closed then). */
-int conn_new(int fd, bool is_unix, struct conn **out);
+/* Makes a conn of a non-blocking socket; fd becomes ours. Returns 0, CYG_ENOMEM or -errno (fd is closed then). */
+int conn_new(int fd, enum conn_kind kind, struct conn **out);
+struct conn *conn_new_bare(enum conn_kind kind); /* without a descriptor, or NULL */
+void conn_discard(struct conn *c);               /* takes that back: nobody has seen it */
 void conn_set_peer(struct conn *c, const cyg_addr *a);
 void conn_note_user(struct conn *c);
+bool conn_is_socket(cyg_conn *s); /* a byte stream's, not that of messages, a pipe or a stream of somebody else */
+
+/* Whether anything has come in on a socket that nobody reads: known after a short read, else by one look (MSG_PEEK).
+ * Returns: 0 nothing; 1 bytes; CYG_EOF the peer's end; CYG_ECLOSED, -errno. */
+int conn_quiet(cyg_conn *s);
+/* As conn_quiet, and if it says 0 as cyg_conn_on_readable. */
+int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline);
 /* Visits those in use, without a lock: at worst out of date. fn returns false for: enough. */
 bool conn_each(bool (*fn)(struct conn *c, void *arg), void *arg);
+struct conn *conn_own(cyg_stream *s);               /* aborts if it has been freed */
+struct conn *conn_ours(cyg_stream *s);              /* NULL for a stream of somebody else */
+void conn_unuse(struct conn *c);                    /* fdlock_unuse, and the end if that was the last user */
+void conn_leave(struct conn *c, enum fd_side side); /* the same with fdlock_release */
+
+/* Calls fn while holding one side, and parks while it says -EAGAIN. Returns what fn does, or why it did not get that far. For
+ * reading, fn must have found nothing at all when it says -EAGAIN; naps: no event tells, so look again every millisecond. */
+typedef ssize_t conn_try(struct conn *c, void *arg);
+ssize_t conn_retry(struct conn *c, enum fd_side side, conn_try *fn, void *arg, bool naps);
+
+/* The operations of all kinds. */
+int conn_close(cyg_stream *s);
+int conn_close_write(cyg_stream *s);
+int conn_set_deadline(cyg_stream *s, int what, cyg_time t);
+int conn_descriptor(cyg_stream *s);
+
+/* ---- packets (packet.c) ------------------------------------------------------------------------------------------------ */
+
+/* What a datagram socket has beyond a conn. */
+struct packet_state {
+    int domain;                     /* AF_INET, AF_INET6, AF_UNIX */
+    _Atomic bool gso, gro, pktinfo; /* on, or to be had */
+    char *path;                     /* to be removed at the end, or NULL */
+    _Atomic uint64_t received, receive_calls, truncated, joined, sent, send_calls, by_gso, by_cut;
+};
+struct packet_state *packet_state_new(int fd, enum conn_kind kind); /* NULL: no memory */
+void packet_state_free(struct packet_state *st);
+socklen_t packet_sockaddr(const struct conn *c, const cyg_addr *a, union sockaddr_any *out); /* 0: of another family */
+struct conn *packet_conn(cyg_conn *s);                                    /* NULL: not one of packets */
+ssize_t packet_received(struct packet_state *st, ssize_t r, size_t room); /* counts one; r or -EMSGSIZE */
+ssize_t packet_joined(void);                                              /* refuses, with the reason */
+static inline void packet_count(_Atomic uint64_t *n, uint64_t by) {
+    atomic_fetch_add_explicit(n, by, memory_order_relaxed);
+}
+
+/* ---- pipes (conn_pipe.c) -------------------------------------------------------------------------------------------------- */
+
+bool conn_pipe_empty(struct conn *c); /* nothing to be read, and no end */
+void conn_pipe_finish(struct conn *c);
+int conn_pipe_close_write(struct conn *c);
+void conn_pipe_reset(struct conn *c);
 
 /* ---- addresses -------------------------------------------------------------------------------------------------------- */
 
-union sockaddr_any {
-    struct sockaddr sa;
-    struct sockaddr_un un;
-    struct sockaddr_storage ss;
-};
 socklen_t addr_to_sockaddr(const cyg_addr *a, union sockaddr_any *out);
 void addr_from_sockaddr(const union sockaddr_any *sa, socklen_t n, cyg_addr *out);
 const char *addr_network(const cyg_addr *a); /* "tcp" or "unix" */
 int addr_socket(const cyg_addr *a);          /* a non-blocking stream socket with our options set, or -errno */
+int addr_socket_of(const cyg_addr *a, enum conn_kind kind);
+void addr_remove_stale(const cyg_addr *a, enum conn_kind kind); /* a Unix path left over from a dead process */
+
+struct network {
+    const char *name;
+    enum conn_kind kind;
+    bool v4, v6;
+};
+const struct network *network_find(const char *name); /* NULL: unknown; no failure is noted */
+static inline bool network_is_packet(const struct network *nw) {
+    return nw->kind == CONN_UDP || nw->kind == CONN_UNIXGRAM;
+}
+int dial_messages(const struct network *nw, const cyg_addr *to, const cyg_dial_opts *opts, cyg_conn **out);
+
+/* ---- options (conn_opts.c) ------------------------------------------------------------------------------------------- */
+
+int conn_opts_check(const cyg_conn_opts *o, bool tcp);              /* 0, CYG_EINVAL or CYG_ENOTSUP with the detail */
+int conn_opts_apply(int fd, const cyg_conn_opts *o);                /* 0 or -errno with the detail; o is checked */
+int conn_set_buffers(int fd, size_t recv_bytes, size_t send_bytes); /* 0: leave; CYG_EINVAL, -errno */
 
 #endif

@@ -1,5 +1,7 @@
 /* listen.c: listening sockets. Each is registered with every P's poller, of which the kernel wakes one (EPOLLEXCLUSIVE). */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,7 @@ struct cyg_listener {
     uint32_t magic;
     _Atomic uint32_t refs;
     int fd;
-    bool is_unix;
+    enum conn_kind kind;
     bool unlink_path;
     cyg_addr addr;
     struct fdlock lock;
@@ -49,35 +51,74 @@ static void put_pd(struct cygrt_pd *pd) {
     cyg_spin_unlock(&pool_lock);
 }
 
-/* A socket file that nobody listens on is left over; one that answers is in use. */
-static void remove_stale_path(const cyg_addr *a) {
-    struct stat st;
-    if (a->path[0] == '@' || lstat(a->path, &st) != 0 || !S_ISSOCK(st.st_mode)) return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    union sockaddr_any sa;
-    socklen_t n = addr_to_sockaddr(a, &sa);
-    if (fd >= 0 && connect(fd, &sa.sa, n) < 0 && errno == ECONNREFUSED) unlink(a->path);
-    if (fd >= 0) close(fd);
+static int check_opts(const cyg_listen_opts *o, bool tcp) {
+    if (o->fast_open < 0) return cygrt_fail(CYG_EINVAL, "option fast_open: expected a number of connections, or 0");
+    if (o->defer_accept < 0 || o->defer_accept > CYG_HOUR)
+        return cygrt_fail(CYG_EINVAL, "option defer_accept: expected 1 s to 1 h, or 0");
+    if (!tcp && (o->fast_open || o->defer_accept))
+        return cygrt_fail(CYG_EINVAL, "fast_open and defer_accept are options of TCP");
+    int err = o->conn ? conn_opts_check(o->conn, tcp) : 0;
+    return err == CYG_ENOTSUP ? CYG_EINVAL : err;
 }
 
-static int open_socket(const cyg_addr *a, const cyg_listen_opts *o) {
-    int fd = addr_socket(a), on = 1;
-    if (fd < 0) return fd;
-    if (!o->no_reuse_address && a->family != CYG_AF_UNIX) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (o->reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (a->family == CYG_AF_UNIX) remove_stale_path(a);
+static int set_option(int fd, int level, int name, int value, const char *option) {
+    if (setsockopt(fd, level, name, &value, sizeof value) == 0) return 0;
+    int err = -errno;
+    return cygrt_fail(err, "option %s: %s", option, cyg_strerror(err));
+}
+
+/* Those that say so in the detail; accepted sockets inherit what is set here. */
+static int set_opts(int fd, bool is_unix, const cyg_listen_opts *o) {
+    int err = 0;
+    if (!o->no_reuse_address && !is_unix) err = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1, "reuse_address");
+    if (!err && o->reuse_port) err = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1, "reuse_port");
+    if (!err && o->fast_open) err = set_option(fd, IPPROTO_TCP, TCP_FASTOPEN, o->fast_open, "fast_open");
+    int seconds = (int)((o->defer_accept + CYG_SECOND - 1) / CYG_SECOND);
+    if (!err && seconds) err = set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds, "defer_accept");
+    return err || !o->conn ? err : conn_opts_apply(fd, o->conn);
+}
+
+static int fail(int err, const struct network *nw, const char *address) {
+    return cygrt_fail(err, "listen %s %s: %s", nw->name, address, cyg_strerror(err));
+}
+
+static int bind_and_listen(int fd, const cyg_addr *a, const cyg_listen_opts *o) {
     union sockaddr_any sa;
     socklen_t n = addr_to_sockaddr(a, &sa);
-    int err = 0;
-    if (bind(fd, &sa.sa, n) < 0)
-        err = -errno;
-    else if (a->family == CYG_AF_UNIX && o->unix_mode && a->path[0] != '@' && chmod(a->path, o->unix_mode) < 0)
-        err = -errno;
-    else if (listen(fd, o->backlog > 0 ? o->backlog : 4096) < 0)
-        err = -errno;
-    if (err == 0) return fd;
+    if (bind(fd, &sa.sa, n) < 0) return -errno;
+    if (a->family == CYG_AF_UNIX && o->unix_mode && a->path[0] != '@' && chmod(a->path, o->unix_mode) < 0)
+        return -errno;
+    return listen(fd, o->backlog > 0 ? o->backlog : 4096) < 0 ? -errno : 0;
+}
+
+/* A listening socket, or an error with its detail. */
+static int open_socket(const struct network *nw, const char *address, cyg_addr *a, const cyg_listen_opts *o) {
+    int fd = addr_socket_of(a, nw->kind);
+    if (fd == -EAFNOSUPPORT && a->family == CYG_AF_IPV6 && address[0] == ':') { /* ":80" on a machine without IPv6 */
+        a->family = CYG_AF_IPV4;
+        fd = addr_socket_of(a, nw->kind);
+    }
+    if (fd < 0) return fail(fd, nw, address);
+    int err = set_opts(fd, a->family == CYG_AF_UNIX, o);
+    if (!err) {
+        if (a->family == CYG_AF_UNIX) addr_remove_stale(a, nw->kind);
+        if ((err = bind_and_listen(fd, a, o))) fail(err, nw, address);
+    }
+    if (!err) return fd;
     close(fd);
     return err;
+}
+
+static struct cyg_listener *new_listener(int fd, enum conn_kind kind, const cyg_addr *a) {
+    struct cyg_listener *l = cyg_xcalloc(1, sizeof *l);
+    l->magic = LISTENER_MAGIC;
+    atomic_store(&l->refs, 1);
+    l->fd = fd;
+    l->kind = kind;
+    l->unlink_path = a->family == CYG_AF_UNIX && a->path[0] != '@';
+    l->addr = *a;
+    l->pd = get_pd();
+    return l;
 }
 
 int cyg_listen(const char *network, const char *address, const cyg_listen_opts *opts, cyg_listener **out) {
@@ -85,34 +126,28 @@ int cyg_listen(const char *network, const char *address, const cyg_listen_opts *
     cyg_addr a;
     int err = cyg_addr_parse(network, address, &a);
     if (err < 0) return err;
-    int fd = open_socket(&a, &o);
-    if (fd == -EAFNOSUPPORT && a.family == CYG_AF_IPV6 && address[0] == ':') { /* ":80" on a machine without IPv6 */
-        a.family = CYG_AF_IPV4;
-        fd = open_socket(&a, &o);
-    }
-    if (fd < 0) return cygrt_fail(fd, "listen %s %s: %s", addr_network(&a), address, cyg_strerror(fd));
-    struct cyg_listener *l = cyg_xcalloc(1, sizeof *l);
-    l->magic = LISTENER_MAGIC;
-    atomic_store(&l->refs, 1);
-    l->fd = fd;
-    l->is_unix = a.family == CYG_AF_UNIX;
-    l->unlink_path = l->is_unix && a.path[0] != '@';
-    l->addr = a;
+    const struct network *nw = network_find(network);
+    if (network_is_packet(nw))
+        return cygrt_fail(CYG_EPARSE,
+                          "network \"%s\": expected tcp, tcp4, tcp6, unix or unixpacket (datagrams: cyg_listen_packet)",
+                          network);
+    if ((err = check_opts(&o, nw->kind == CONN_TCP))) return err;
+    int fd = open_socket(nw, address, &a, &o);
+    if (fd < 0) return fd;
     union sockaddr_any sa;
     socklen_t n = sizeof sa;
-    if (!l->is_unix && getsockname(fd, &sa.sa, &n) < 0) {
-        err = cygrt_fail(-errno, "listen %s: getsockname: %s", address, cyg_strerror(-errno));
+    if (nw->kind == CONN_TCP && getsockname(fd, &sa.sa, &n) < 0) {
+        err = fail(-errno, nw, address);
         close(fd);
-        free(l);
         return err;
     }
-    if (!l->is_unix) addr_from_sockaddr(&sa, n, &l->addr);
-    l->pd = get_pd();
+    if (nw->kind == CONN_TCP) addr_from_sockaddr(&sa, n, &a);
+    struct cyg_listener *l = new_listener(fd, nw->kind, &a);
     if ((err = cygrt_pd_register(l->pd, fd, true)) < 0) {
         put_pd(l->pd);
         close(fd);
         free(l);
-        return cygrt_fail(err, "listen %s: epoll: %s", address, cyg_strerror(err));
+        return fail(err, nw, address);
     }
     *out = l;
     return 0;
@@ -179,18 +214,26 @@ int cyg_accept(cyg_listener *l, cyg_conn **out) {
     union sockaddr_any sa;
     socklen_t n;
     int fd = accept_one(l, &sa, &n);
-    bool is_unix = l->is_unix;
+    enum conn_kind kind = l->kind;
     if (fd >= 0) atomic_fetch_add_explicit(&l->accepted, 1, memory_order_relaxed);
     if (fdlock_release(&l->lock, FD_READ)) finish(l); /* from here on l may be gone */
     if (fd < 0) return fd;
     struct conn *c;
-    if ((err = conn_new(fd, is_unix, &c)) < 0) return err;
-    if (!is_unix) {
+    if ((err = conn_new(fd, kind, &c)) < 0) return err;
+    if (kind == CONN_TCP) {
         cyg_addr a;
         addr_from_sockaddr(&sa, n, &a);
         conn_set_peer(c, &a);
     }
     *out = &c->stream;
+    return 0;
+}
+
+int cyg_listener_set_deadline(cyg_listener *l, cyg_time deadline) {
+    int err = fdlock_use(&l->lock);
+    if (err) return err;
+    cygrt_pd_set_deadline(l->pd, CYGRT_READ, deadline);
+    if (fdlock_unuse(&l->lock)) finish(l);
     return 0;
 }
 

@@ -1,4 +1,5 @@
 /* sockdiag.c: see sockdiag.h; here the netlink half. A dump is a request and a series of datagrams, each with many answers. */
+#include "base/sys.h"
 #include "net/sockdiag.h"
 
 #include <arpa/inet.h>
@@ -124,9 +125,9 @@ static int dump_family(struct dump *d, int family, void *buf) {
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within);
     int err = send_request(fd, family, d->q);
     while (err >= 0) {
-        ssize_t n = recv(fd, buf, PIECE, 0);
-        if (n < 0 && errno == EINTR) continue;
-        err = n < 0 ? -errno : n == 0 ? -EIO : take_piece(d, buf, n);
+        ssize_t n = cyg_sys_recv(fd, buf, PIECE, 0);
+        if (n == -EINTR) continue;
+        err = n < 0 ? (int)n : n == 0 ? -EIO : take_piece(d, buf, n);
         if (err == 0) break;
     }
     close(fd);

@@ -27,6 +27,7 @@ const char *const cygrt_reasons[CYGRT_REASONS] = {
     [CYGRT_R_CHAN_SEND] = "chan send",
     [CYGRT_R_CHAN_RECV] = "chan receive",
     [CYGRT_R_SELECT] = "select",
+    [CYGRT_R_CONNPOOL] = "connection pool",
 };
 
 const char *cygrt_reason_text(enum cygrt_reason r) { return r < CYGRT_REASONS ? cygrt_reasons[r] : "?"; }

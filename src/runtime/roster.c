@@ -96,8 +96,8 @@ CYGRT_RACY static bool see_g(struct g *g, void *arg) {
     bool waits = x.status == G_PARKED || (x.status == G_RUNNING && x.reason == CYGRT_R_BLOCKING);
     if (!waits) x.reason = CYGRT_R_NONE;
     x.obj = waits ? g->wait_obj : NULL;
-    bool on_chan = x.status == G_PARKED && x.reason >= CYGRT_R_CHAN_SEND && x.reason <= CYGRT_R_SELECT;
-    x.obj_name = on_chan ? g->wait_name : NULL;
+    bool named = x.status == G_PARKED && x.reason >= CYGRT_R_CHAN_SEND && x.reason <= CYGRT_R_CONNPOOL;
+    x.obj_name = named ? g->wait_name : NULL;
     x.age = waits ? t->now - g->wait_since : 0;
     if (x.age < 0) x.age = 0; /* parked since the clock was read, or one P's cached clock is behind */
     x.fd = x.reason == CYGRT_R_READ || x.reason == CYGRT_R_WRITE ? atomic_load_explicit(&g->wait_fd, memory_order_relaxed)

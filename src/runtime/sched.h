@@ -94,6 +94,7 @@ enum cygrt_reason {
     CYGRT_R_CHAN_SEND,
     CYGRT_R_CHAN_RECV,
     CYGRT_R_SELECT,
+    CYGRT_R_CONNPOOL,
     CYGRT_REASONS
 };
 
@@ -123,7 +124,7 @@ struct g {
     struct cygrt_locals *locals; /* goroutine-local values (local.c); NULL: none */
     char *detail;                /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     const void *wait_obj;
-    const char *wait_name; /* its name, for the reasons of channels; NULL: none. Stays until the program ends */
+    const char *wait_name; /* its name, for the reasons of channels and pools; NULL: none. Stays until the program ends */
     char *lo, *hi;         /* the stack: lo is above the guard, hi below this struct */
     void (*fn)(void *);    /* entry; NULL when it came from a record */
     void *arg;
@@ -269,6 +270,7 @@ struct m {
 
 struct cygrt_sched {
     _Atomic int state; /* S_* */
+    _Atomic uint32_t runs; /* how often the runtime was started */
     unsigned nprocs;
     struct p *ps;
     cyg_runtime_opts opts;
@@ -307,9 +309,19 @@ extern struct cygrt_sched cygrt_sched;
 
 /* ---- who am I --------------------------------------------------------------------------------------------------- */
 
-/* The calling thread's M, or NULL. Out of line, because a compiler may keep the address of a thread-local across a switch;
- * ask again after anything that can park. */
+/* The calling thread's M, or NULL; ask again after anything that can park. A compiler may keep the address of a thread-local
+ * across a switch, so none is formed: two volatile instructions read the value through the thread pointer, wherever the goroutine
+ * then runs. Elsewhere than on x86-64 the read is out of line, in self.c. */
+#ifdef __x86_64__
+extern __thread struct m *cygrt_tls_m __attribute__((tls_model("initial-exec")));
+static inline struct m *cygrt_m(void) {
+    struct m *m;
+    __asm__ volatile("movq cygrt_tls_m@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(m) : : "memory");
+    return m;
+}
+#else
 struct m *cygrt_m(void);
+#endif
 void cygrt_set_m(struct m *m);
 static inline struct g *cygrt_g(void) {
     struct m *m = cygrt_m();

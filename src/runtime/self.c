@@ -1,16 +1,18 @@
-/* self.c: the one place that touches thread-local storage. Everything here is out of line and behind a barrier, so that a
- * compiler can neither keep an address across a switch nor fold two calls into one. */
+/* self.c: the one place that touches thread-local storage, beside cygrt_m() in sched.h. Everything here is out of line and behind a
+ * barrier, so that a compiler can neither keep an address across a switch nor fold two calls into one. */
 #include "runtime/sched.h"
 
-static __thread struct m *tls_m __attribute__((tls_model("initial-exec")));
+__thread struct m *cygrt_tls_m __attribute__((tls_model("initial-exec")));
 
+#ifndef __x86_64__
 __attribute__((noinline)) struct m *cygrt_m(void) {
     __asm__ volatile("" ::: "memory");
-    return tls_m;
+    return cygrt_tls_m;
 }
+#endif
 
 __attribute__((noinline)) void cygrt_set_m(struct m *m) {
-    tls_m = m;
+    cygrt_tls_m = m;
     __asm__ volatile("" ::: "memory");
 }
 

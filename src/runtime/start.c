@@ -123,6 +123,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
         goto out;
     }
     if (!fork_handler) fork_handler = pthread_atfork(NULL, NULL, after_fork) == 0;
+    atomic_fetch_add(&s->runs, 1);
     atomic_store(&s->state, S_RUNNING);
     if ((err = start_threads(s)) < 0) cygrt_fail(err, "cannot start the runtime's threads");
 out:

@@ -66,20 +66,25 @@ void chan_watch_end(cyg_chan *ch) {
 
 /* ---- looking --------------------------------------------------------------------------------------------------------- */
 
-static void report(const struct chan_watch *w, const cyg_chan_stats *st, cyg_time now) {
-    if (!cygrt_sched.report_backlogs) return;
+/* What a look has to say, written when the lock has been let go: standard error may be a pipe that nobody empties. */
+struct said {
+    char text[4096]; /* what does not fit is said the next time it is due */
+    size_t n;
+};
+
+static void report(const struct chan_watch *w, const cyg_chan_stats *st, cyg_time now, struct said *said) {
     const char *name = chan_load(w->ch->name);
-    char line[400];
+    size_t room = sizeof said->text - said->n;
     int n = snprintf(
-        line, sizeof line,
+        said->text + said->n, room,
         "cygnet: the backlog of channel \"%s\" (made at %s:%d) has only grown for %.1f s: %zu of %zu values, %zu "
         "senders wait, %llu found no room\n",
         name ? name : "", w->ch->file, w->ch->line, (double)(now - w->since) / 1e9, st->depth, st->capacity,
         st->senders, (unsigned long long)(st->drops_total - w->drops));
-    if (n > 0) (void)!write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    if (n > 0 && (size_t)n < room) said->n += (size_t)n;
 }
 
-static void look_at(struct chan_watch *w, cyg_time now) {
+static void look_at(struct chan_watch *w, cyg_time now, struct said *said) {
     cyg_chan_stats st;
     cyg_chan_get_stats(w->ch, &st);
     uint64_t backlog = st.depth + st.senders + st.drops_total;
@@ -92,15 +97,17 @@ static void look_at(struct chan_watch *w, cyg_time now) {
     }
     w->backlog = backlog;
     if (w->grown < w->report_at) return;
-    report(w, &st, now);
+    report(w, &st, now, said);
     w->report_at *= 2;
 }
 
 void chan_watch_look(cyg_time now) {
+    struct said said = {.n = 0};
     cyg_spin_lock(&lock);
-    for (struct chan_watch *w = first; w; w = w->next) look_at(w, now);
+    for (struct chan_watch *w = first; w; w = w->next) look_at(w, now, &said);
     last_look = now;
     cyg_spin_unlock(&lock);
+    if (said.n && atomic_load(&cygrt_sched.report_backlogs)) (void)!write(2, said.text, said.n);
 }
 
 /* On sysmon's thread, the only one that comes here. */

@@ -84,13 +84,20 @@ int cyg_mutex_lock_ctx(cyg_mutex *m) {
     return lock_slow(m, true);
 }
 
-void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
+/* Without the queue's lock: nobody waits, or one is on its way, who will see the lock free or has yet to clear WOKEN. */
+static bool let_go(cyg_mutex *m) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    while ((s & (LOCKED | WOKEN)) == (LOCKED | WOKEN)) /* the one on its way will see it free, or has yet to clear WOKEN */
-        if (__atomic_compare_exchange_n(&m->state, &s, s & ~LOCKED, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) return;
+    while (s == LOCKED || (s & (LOCKED | WOKEN)) == (LOCKED | WOKEN))
+        if (__atomic_compare_exchange_n(&m->state, &s, s & ~LOCKED, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
+/* Frees the lock for the first waiter, which is woken, or hands it over. False: those who waited have given up, and WAITERS is
+ * cleared; the lock is held still, because whoever takes it next may free the mutex, qlock and all. */
+static bool pass_on(cyg_mutex *m, const char *file, int line) {
     cyg_spin_lock(&m->qlock);
-    s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    if (!(s & LOCKED)) {
+    if (!(__atomic_load_n(&m->state, __ATOMIC_RELAXED) & LOCKED)) {
         cyg_spin_unlock(&m->qlock);
         cygrt_misuse(file, line, "unlock of an unlocked mutex at %p", (void *)m);
     }
@@ -100,8 +107,13 @@ void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
     if (w) waitq_remove(&m->queue, w);
     uint32_t rest = m->queue.head ? WAITERS : 0;
     /* Nobody but us clears LOCKED or sets WOKEN, and while it is locked WAITERS changes only under qlock. */
-    __atomic_store_n(&m->state, (hand_over ? LOCKED : w ? WOKEN : 0) | rest, __ATOMIC_RELEASE);
+    __atomic_store_n(&m->state, (hand_over || !w ? LOCKED : WOKEN) | rest, __ATOMIC_RELEASE);
     if (w) atomic_store_explicit(&w->granted, hand_over ? WAITER_HANDED : WAITER_GRANTED, memory_order_release);
     cyg_spin_unlock(&m->qlock);
     if (g) cygrt_unpark(g);
+    return w;
+}
+
+void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line) {
+    while (!let_go(m) && !pass_on(m, file, line)) continue;
 }

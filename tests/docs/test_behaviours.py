@@ -1,4 +1,4 @@
-"""docs/internals/behaviours.md: rows 1 to 50 are all there, and every test it names exists and is run."""
+"""docs/internals/behaviours.md: its rows are all there, and every test it names exists and is run."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ PAIRS = sorted({(path, test) for path, tests in NAMED.findall(PAGE) for test in 
 
 
 def test_every_row_is_there_and_names_a_test():
-    assert sorted(ROWS) == list(range(1, 51))
+    assert sorted(ROWS) == [*range(1, 60)]
     assert [n for n, tests in ROWS.items() if not NAMED.search(tests)] == []
 
 

@@ -58,7 +58,8 @@ static void check_config(const struct cyg_gw_config *c) {
         const struct cyg_gw_cluster *u = &c->clusters[i];
         check_text(u->name);
         EXPECT(u->index == i && u->nendpoints > 0 && u->connect_timeout > 0);
-        EXPECT(u->pool.max_idle > 0 && u->pool.max_idle <= u->pool.max_connections && u->pool.idle_timeout > 0);
+        EXPECT(u->pool.max_idle > 0 && u->pool.max_idle <= u->pool.max_connections &&
+               u->pool.min_idle <= u->pool.max_idle && u->pool.idle_timeout > 0);
         for (size_t k = 0; k < u->nendpoints; k++) EXPECT(u->endpoints[k].addr.family != CYG_AF_NONE);
         endpoints += u->nendpoints;
     }

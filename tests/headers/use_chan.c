@@ -46,6 +46,8 @@ static int work(int argc, char **argv) {
     if (cyg_chan_recv(tick, &due) < 0 || due > cyg_now() || !cyg_chan_timer_stop(tick)) return 3;
     if (cyg_chan_try_recv(tick, &due) != CYG_EAGAIN || cyg_chan_recv(jobs, CYG_NOTHING) != CYG_EOF) return 4;
 
+    cyg_chan_name_stats named;
+    if (cyg_chan_named(&named, 1) != 1 || named.capacity != 4 || named.growing) return 6;
     struct cyg_select_case cases[2] = {CYG_RECV(tick, CYG_NOTHING), CYG_DEFAULT};
     cyg_chan_stats stats;
     cyg_chan_get_stats(jobs, &stats);

@@ -14,6 +14,8 @@ static int work(int argc, char **argv) {
     if (cyg_profile(fd, 99, CYG_PROFILE_TEXT) != CYG_EINVAL) return 5;
     cyg_leak_stats st;
     if (cyg_leaks(fd, CYG_MINUTE, &st) != 0 || st.goroutines != 0) return 6;
+    cyg_start_site most;
+    if (cyg_start_sites(&most, 1) < 1 || most.goroutines != 1) return 8; /* this goroutine */
     close(fd);
     return cyg_profile_contention_rate(0) == 100 ? 0 : 7;
 }

@@ -29,6 +29,17 @@ static int work(int argc, char **argv) {
     cyg_set_deadline(c, cyg_now() + 10 * CYG_SECOND);
     if (cyg_write(c, "hello", 5) != 5 || cyg_read_full(c, answer, 5) != 5 || memcmp(answer, "hello", 5) != 0) return 1;
     if (cyg_close_write(c) < 0 || cyg_read(c, answer, 1) != CYG_EOF) return 2; /* half-closed: the echo ends in order */
+
+    cyg_conn_opts opts;
+    memset(&opts, 0, sizeof opts); /* what is not named stays as it is */
+    opts.user_timeout = 30 * CYG_SECOND;
+    cyg_tcp_info info;
+    if ((err = cyg_conn_set_opts(c, &opts)) < 0) return cyg_fail("options", err);
+    if (cyg_conn_tcp_info(c, &info) < 0 || info.sent_bytes_total != 5) return 3;
+
+    cyg_conn *a, *b; /* both ends in this process */
+    if (cyg_conn_pipe(&a, &b) < 0 || cyg_write(a, "x", 1) != 1 || cyg_close(a) < 0) return 4;
+    if (cyg_read(b, answer, 1) != 1 || cyg_read(b, answer, 1) != CYG_EOF || cyg_close(b) < 0) return 5;
     return 0;
 }
 

@@ -165,6 +165,30 @@ static long ask(struct server *s) {
     return r;
 }
 
+/* An exchange over a pooled connection, which is given back when it went well. */
+static long ask_pooled(cyg_connpool *p) {
+    cyg_pooled_conn *pc;
+    char b[4];
+    long r = cyg_connpool_get(p, cyg_now() + RT_DEADLINE, &pc);
+    if (r < 0) return r;
+    r = cyg_write(pc->conn, "four", 4);
+    if (r >= 0) r = cyg_read_full(pc->conn, b, 4); /* exact: the pool looks whether there is more */
+    if (r >= 0) CHECK(memcmp(b, "four", 4) == 0);
+    if (r >= 0)
+        cyg_connpool_put(pc);
+    else
+        cyg_connpool_discard(pc, CYG_CONNPOOL_BROKEN);
+    return r;
+}
+
+static void pooled(struct server *s) {
+    cyg_connpool *p = NULL;
+    AGAIN(cyg_connpool_new(s->network, s->address, &(cyg_connpool_opts){.max_open = 1, .user_bytes = 100}, &p));
+    for (int i = 0; i < 3; i++) AGAIN(ask_pooled(p));
+    CHECK_EQ(cyg_connpool_drain(p, cyg_now() + RT_DEADLINE), 0);
+    cyg_connpool_close(p);
+}
+
 static void echo(const char *network, const char *address) {
     struct server s = {.network = network};
     cyg_addr a;
@@ -175,6 +199,7 @@ static void echo(const char *network, const char *address) {
     cyg_listener_acquire(s.l); /* the server's */
     AGAIN(cyg_go(serve, &s));
     AGAIN(ask(&s));
+    pooled(&s);
     CHECK_EQ(cyg_listener_close(s.l), 0);
     CHECK_EQ(cyg_waitgroup_wait(&all), 0);
 }

@@ -147,6 +147,7 @@ static inline int rt_enter(void *arg) {
     WAIT_FOR(rt_stats().goroutines == 1); /* this one */
     WAIT_FOR(rt_stats().start_records == 0);
     WAIT_FOR(rt_stats().timers == 0);
+    cyg_copy_trim(); /* pipes that are kept for the next copy are no leak */
     WAIT_FOR(rt_fds() == fds);
     return 0;
 }

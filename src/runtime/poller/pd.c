@@ -4,9 +4,14 @@
 
 #include "base/fatal.h"
 
-static bool expired(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time now) {
+/* By the P's clock, unless a tick has passed since it was read: a goroutine that always finds bytes never comes to a dispatch. */
+static bool expired(struct cygrt_pd *pd, enum cygrt_mode mode) {
     cyg_time d = atomic_load_explicit(&pd->deadline[mode], memory_order_relaxed);
-    return d && now >= d;
+    if (!d) return false;
+    struct m *m = cygrt_m();
+    struct p *p = m ? m->p : NULL;
+    bool fresh = p && !atomic_load_explicit(&p->clock_old, memory_order_relaxed);
+    return (fresh ? cygrt_p_now(p) : cyg_now()) >= d;
 }
 
 static void count_left(void) {
@@ -99,7 +104,7 @@ int cygrt_pd_check(struct cygrt_pd *pd, enum cygrt_mode mode) {
     struct g *g = cygrt_g();
     int err = g ? cygrt_ctx_err(g) : 0;
     if (err) return err;
-    return expired(pd, mode, cyg_now_cached()) ? CYG_ETIMEDOUT : 0;
+    return expired(pd, mode) ? CYG_ETIMEDOUT : 0;
 }
 
 int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
@@ -166,8 +171,7 @@ bool cygrt_pd_cancel_record(struct cygrt_pd *pd) {
     return true;
 }
 
-int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
-    struct cygrt_sched *s = &cygrt_sched;
+void cygrt_pd_open(struct cygrt_pd *pd, int fd) {
     pd->fd = fd;
     for (int i = 0; i < 2; i++) {
         atomic_store_explicit(&pd->slot[i], CYGRT_PD_NIL, memory_order_relaxed);
@@ -183,6 +187,11 @@ int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
     atomic_store_explicit(&pd->closing, 0, memory_order_relaxed);
     pd->home = NULL;
     atomic_fetch_add(&pd->tag, 1); /* published before the kernel can tell of it */
+}
+
+int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive) {
+    struct cygrt_sched *s = &cygrt_sched;
+    cygrt_pd_open(pd, fd);
     if (exclusive) {
         for (unsigned i = 0; i < s->nprocs; i++) {
             int err = cygrt_poller_add(&s->ps[i], pd, true);

@@ -44,6 +44,8 @@ struct cygrt_pd {
 /* Registers fd. pd is the caller's, zeroed or as the last unregister left it. exclusive: a listener, registered with every P.
  * Returns 0 or -errno. */
 int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive);
+/* The same without a poller: events come by cygrt_pd_ready() alone. fd is for dumps, -1 if there is none. */
+void cygrt_pd_open(struct cygrt_pd *pd, int fd);
 /* Wakes everybody with CYG_ECLOSED; later waits return it at once. A record's goroutine is started with why = CYG_ECLOSED. */
 void cygrt_pd_evict(struct cygrt_pd *pd);
 /* After the last user has left: stops timers, forgets fd (which the caller closes next; forget: it stays open). */
@@ -59,7 +61,7 @@ int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg
 /* Takes the record back: true if nothing had happened. */
 bool cygrt_pd_cancel_record(struct cygrt_pd *pd);
 
-/* An event came. From whoever polls. */
+/* An event came. From whoever polls; without a poller from anywhere. It wakes or enqueues, nothing more. */
 void cygrt_pd_ready(struct cygrt_pd *pd, bool in, bool out, bool end);
 
 /* One epoll_wait on target's poller by p (the same, or helping), until the given time (0: do not wait; INT64_MAX: for ever).

@@ -56,6 +56,12 @@ const struct bad_document bad_values[] = {
      "t.yaml:6:43: clusters[0].pool.max_idle: found \"11\", expected at most max_connections, which is 10"},
     {"more idle than open by default", DOC(V L CLUSTER("    pool: {max_idle: 2000}\n")),
      "t.yaml:6:22: clusters[0].pool.max_idle: found \"2000\", expected at most max_connections, which is 1024"},
+    {"pool's waiting and life out of bounds", DOC(V L CLUSTER("    pool: {min_idle: 1000001, wait_timeout: 2h, max_life: 0s}\n")),
+     "t.yaml:6:22: clusters[0].pool.min_idle: found \"1000001\", expected a count from 0 to 1000000\n"
+     "t.yaml:6:45: clusters[0].pool.wait_timeout: found \"2h\", expected a duration from 1ms to 1h\n"
+     "t.yaml:6:59: clusters[0].pool.max_life: found \"0s\", expected a duration from 1ms to 720h"},
+    {"more kept ready than may be idle", DOC(V L CLUSTER("    pool: {max_idle: 5, min_idle: 6}\n")),
+     "t.yaml:6:35: clusters[0].pool.min_idle: found \"6\", expected at most max_idle, which is 5"},
     {"access log out of bounds", DOC(V L C "access_log: {path: '', buffer_bytes: 1KiB, flush_interval: 2m}\n"),
      "t.yaml:4:20: access_log.path: found \"\", expected stdout, stderr, off or the path of a file\n"
      "t.yaml:4:38: access_log.buffer_bytes: found \"1KiB\", expected a size from 4KiB to 64MiB\n"

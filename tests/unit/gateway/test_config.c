@@ -56,7 +56,8 @@ static const char everything[] =
     "    endpoints: ['127.0.0.1:9001']\n"
     "    connect_timeout: 250ms\n"
     "    balance: round-robin\n"
-    "    pool: { max_connections: 4, max_idle: 2, max_waiters: 3, idle_timeout: 5s }\n"
+    "    pool: { max_connections: 4, max_idle: 2, min_idle: 1, max_waiters: 3,"
+    " wait_timeout: 100ms, idle_timeout: 5s, max_life: 1h }\n"
     "access_log: { path: access.log, buffer_bytes: 4096, flush_interval: 1s }\n"
     "admin: { address: 'localhost:9901' }\n"
     "drain: { timeout: 2s }\n";
@@ -134,6 +135,9 @@ static void test_clusters_land_in_their_fields(void **state) {
     assert_int_equal(orders->pool.max_idle, 2);
     assert_int_equal(orders->pool.max_waiters, 3);
     assert_int_equal(orders->pool.idle_timeout, 5 * CYG_SECOND);
+    assert_int_equal(orders->pool.min_idle, 1);
+    assert_int_equal(orders->pool.wait_timeout, 100 * CYG_MILLISECOND);
+    assert_int_equal(orders->pool.max_life, CYG_HOUR);
     assert_int_equal(orders->nendpoints, 1);
     assert_str(orders->endpoints[0].text, "127.0.0.1:9001");
     assert_int_equal(orders->endpoints[0].addr.port, 9001);
@@ -174,6 +178,9 @@ static void test_defaults_fill_what_is_not_there(void **state) {
     assert_int_equal(u->pool.max_idle, 1024);
     assert_int_equal(u->pool.max_waiters, 1024);
     assert_int_equal(u->pool.idle_timeout, 60 * CYG_SECOND);
+    assert_int_equal(u->pool.min_idle, 0);
+    assert_int_equal(u->pool.wait_timeout, 0);
+    assert_int_equal(u->pool.max_life, 0);
     assert_string_equal(c->access_log.path, "stdout");
     assert_int_equal(c->access_log.buffer_bytes, 1024 * 1024);
     assert_int_equal(c->access_log.flush_interval, 100 * CYG_MILLISECOND);

@@ -20,7 +20,7 @@ int rig_up(void (*script)(cyg_conn *c, int nth), const cyg_http_server_opts *opt
     memset(&rig, 0, sizeof rig);
     rig.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     int err = upstream_up(&rig.up, script);
-    if (err == 0) err = cyg_http_pool_new(&rig.up.addr, &(cyg_http_pool_opts){.max_conns = 1}, &rig.pool);
+    if (err == 0) err = cyg_http_pool_new(&rig.up.addr, &(cyg_http_pool_opts){.conns = {.max_open = 1}}, &rig.pool);
     return err < 0 ? err : server_up(&rig.gw, gateway, NULL, opts);
 }
 

@@ -244,10 +244,10 @@ TEST(test_served_requests_allocate_nothing) {
 TEST(test_forwarded_requests_allocate_nothing) {
     CHECK(up(true) == 0);
     int line = ask_for_everything(&gw.addr);
-    cyg_http_pool_stats st;
-    cyg_http_pool_get_stats(pool, &st);
+    cyg_connpool_stats st;
+    cyg_connpool_get_stats(cyg_http_pool_conns(pool), &st);
     fprintf(stderr, "%llu connections to the upstream, %llu dialled\n", (unsigned long long)st.open,
-            (unsigned long long)st.dials_total);
+            (unsigned long long)st.opens_total);
     CHECK(down(true) == 0);
     if (line) return line;
     CHECK(st.open <= 4 * CLIENTS * cyg_procs()); /* they do not pile up on one P while another dials */

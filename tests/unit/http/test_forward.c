@@ -72,9 +72,9 @@ TEST(test_upstream_connection_is_reused) {
         CHECK(has(&t, "\r\n\r\nok") && !has(&t, "Connection"));
     }
     cyg_close(c);
-    cyg_http_pool_stats st;
-    cyg_http_pool_get_stats(rig.pool, &st);
-    CHECK(st.dials_total == 1 && st.dials_total + st.reuses_total == 20);
+    cyg_connpool_stats st;
+    cyg_connpool_get_stats(cyg_http_pool_conns(rig.pool), &st);
+    CHECK(st.opens_total == 1 && st.opens_total + st.reuses_total == 20);
     CHECK(rig_down() == 0);
     return 0;
 }

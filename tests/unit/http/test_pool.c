@@ -23,9 +23,9 @@ static int get(cyg_http_client_conn *cc) {
     return n == CYG_EOF ? a.status : (int)n;
 }
 
-static cyg_http_pool_stats stats(cyg_http_pool *p) {
-    cyg_http_pool_stats st;
-    cyg_http_pool_get_stats(p, &st);
+static cyg_connpool_stats stats(cyg_http_pool *p) {
+    cyg_connpool_stats st;
+    cyg_connpool_get_stats(cyg_http_pool_conns(p), &st);
     return st;
 }
 
@@ -42,8 +42,8 @@ TEST(test_connection_is_used_again) {
         cyg_http_pool_put(cc);
         if (i == 0) CHECK(!reused);
     }
-    cyg_http_pool_stats st = stats(p);
-    CHECK(st.dials_total + st.reuses_total == 20 && st.dials_total <= 2 && st.idle == st.open);
+    cyg_connpool_stats st = stats(p);
+    CHECK(st.opens_total + st.reuses_total == 20 && st.opens_total <= 2 && st.idle == st.open);
     cyg_http_pool_close(p);
     cyg_http_server_stats ss;
     CHECK(EVENTUALLY((cyg_http_server_get_stats(sv.s, &ss), ss.conns == 0)));
@@ -104,7 +104,7 @@ TEST(test_connection_the_peer_closed_is_not_handed_out) {
         cyg_http_pool_put(cc);
         CHECK(EVENTUALLY(stats(p).open == 0));
     }
-    CHECK(stats(p).stale_total == 3 && stats(p).idle == 0);
+    CHECK(stats(p).closed_total[CYG_CONNPOOL_PEER_CLOSED] == 3 && stats(p).idle == 0);
     cyg_http_pool_close(p);
     upstream_down(&u);
     return 0;
@@ -176,7 +176,7 @@ TEST(test_callers_at_the_limit_wait_in_order) {
     cyg_waitgroup done = {0};
     struct waiter w[5];
     CHECK(server_up(&sv, echo_body, NULL, NULL) == 0);
-    CHECK(cyg_http_pool_new(&sv.addr, &(cyg_http_pool_opts){.max_conns = 1, .max_waiters = 5}, &p) == 0);
+    CHECK(cyg_http_pool_new(&sv.addr, &(cyg_http_pool_opts){.conns = {.max_open = 1, .max_waiters = 5}}, &p) == 0);
     CHECK(cyg_http_pool_get(p, 0, &cc, NULL) == 0);
     cyg_waitgroup_add(&done, 5);
     for (int i = 0; i < 5; i++) {
@@ -190,8 +190,8 @@ TEST(test_callers_at_the_limit_wait_in_order) {
     cyg_http_pool_put(cc);
     cyg_waitgroup_wait(&done);
     for (int i = 0; i < 5; i++) CHECK(w[i].err == 0 && w[i].order == i);
-    cyg_http_pool_stats st = stats(p);
-    CHECK(st.dials_total == 1 && st.waits_total == 5 && st.wait_refused_total == 1 && st.waiters == 0 && st.open == 1);
+    cyg_connpool_stats st = stats(p);
+    CHECK(st.opens_total == 1 && st.waits_total == 5 && st.wait_refused_total == 1 && st.waiters == 0 && st.open == 1);
     cyg_http_pool_close(p);
     CHECK(server_down(&sv) == 0);
     return 0;
@@ -202,7 +202,7 @@ TEST(test_waiting_ends_at_the_deadline_and_a_freed_place_is_passed_on) {
     cyg_http_pool *p;
     cyg_http_client_conn *cc, *none;
     CHECK(upstream_up(&u, answer_once) == 0);
-    CHECK(cyg_http_pool_new(&u.addr, &(cyg_http_pool_opts){.max_conns = 1}, &p) == 0);
+    CHECK(cyg_http_pool_new(&u.addr, &(cyg_http_pool_opts){.conns = {.max_open = 1}}, &p) == 0);
     CHECK(cyg_http_pool_get(p, 0, &cc, NULL) == 0);
     CHECK(cyg_http_pool_get(p, cyg_now() + 20 * CYG_MILLISECOND, &none, NULL) == CYG_ETIMEDOUT);
     CHECK(stats(p).wait_timeouts_total == 1 && stats(p).waiters == 0);
@@ -216,7 +216,7 @@ TEST(test_waiting_ends_at_the_deadline_and_a_freed_place_is_passed_on) {
     CHECK(cyg_http_client_send(cc, &call, 0) == 0);
     cyg_http_pool_put(cc); /* unread: closed, so the waiter dials */
     cyg_waitgroup_wait(&done);
-    CHECK(w.err == 0 && stats(p).dials_total == 2);
+    CHECK(w.err == 0 && stats(p).opens_total == 2);
     cyg_http_pool_close(p);
     upstream_down(&u);
     return 0;
@@ -229,7 +229,7 @@ TEST(test_closing_the_pool_ends_waiting_and_keeps_what_is_in_use) {
     int served = 0;
     cyg_waitgroup done = {0};
     CHECK(server_up(&sv, echo_body, NULL, NULL) == 0);
-    CHECK(cyg_http_pool_new(&sv.addr, &(cyg_http_pool_opts){.max_conns = 1}, &p) == 0);
+    CHECK(cyg_http_pool_new(&sv.addr, &(cyg_http_pool_opts){.conns = {.max_open = 1}}, &p) == 0);
     CHECK(cyg_http_pool_get(p, 0, &cc, NULL) == 0);
     struct waiter w = {.p = p, .done = &done, .served = &served};
     cyg_waitgroup_add(&done, 1);
@@ -251,14 +251,14 @@ TEST(test_idle_time_and_life_are_limited) {
     for (int life = 0; life < 2; life++) {
         cyg_http_pool *p;
         cyg_http_client_conn *cc;
-        cyg_http_pool_opts o = {.idle_timeout = 30 * CYG_MILLISECOND};
-        if (life) o = (cyg_http_pool_opts){.max_life = 30 * CYG_MILLISECOND};
+        cyg_http_pool_opts o = {.conns = {.idle_timeout = 30 * CYG_MILLISECOND}};
+        if (life) o = (cyg_http_pool_opts){.conns = {.max_life = 30 * CYG_MILLISECOND}};
         CHECK(cyg_http_pool_new(&sv.addr, &o, &p) == 0);
         CHECK(cyg_http_pool_get(p, 0, &cc, NULL) == 0 && get(cc) == 200);
         cyg_http_pool_put(cc);
         CHECK(stats(p).idle == 1);
         CHECK(EVENTUALLY(stats(p).open == 0));
-        CHECK(stats(p).closed_idle_total == 1 && stats(p).stale_total == 0);
+        CHECK(stats(p).closed_total[life ? CYG_CONNPOOL_MAX_LIFE : CYG_CONNPOOL_IDLE_TIMEOUT] == 1);
         cyg_http_pool_close(p);
     }
     CHECK(server_down(&sv) == 0);
@@ -270,10 +270,10 @@ TEST(test_max_idle_closes_the_rest) {
     cyg_http_pool *p;
     cyg_http_client_conn *cc[4];
     CHECK(server_up(&sv, echo_body, NULL, NULL) == 0);
-    CHECK(cyg_http_pool_new(&sv.addr, &(cyg_http_pool_opts){.max_conns = 4, .max_idle = 2}, &p) == 0);
+    CHECK(cyg_http_pool_new(&sv.addr, &(cyg_http_pool_opts){.conns = {.max_open = 4, .max_idle = 2}}, &p) == 0);
     for (int i = 0; i < 4; i++) CHECK(cyg_http_pool_get(p, 0, &cc[i], NULL) == 0 && get(cc[i]) == 200);
     for (int i = 0; i < 4; i++) cyg_http_pool_put(cc[i]);
-    CHECK(stats(p).idle == 2 && stats(p).open == 2 && stats(p).closed_idle_total == 2);
+    CHECK(stats(p).idle == 2 && stats(p).open == 2 && stats(p).closed_total[CYG_CONNPOOL_MAX_IDLE] == 2);
     cyg_http_pool_close(p);
     CHECK(server_down(&sv) == 0);
     return 0;
@@ -286,9 +286,9 @@ TEST(test_refused_dial_frees_its_place) {
     CHECK(upstream_up(&u, answer_once) == 0);
     cyg_addr a = u.addr;
     upstream_down(&u);
-    CHECK(cyg_http_pool_new(&a, &(cyg_http_pool_opts){.max_conns = 1}, &p) == 0);
+    CHECK(cyg_http_pool_new(&a, &(cyg_http_pool_opts){.conns = {.max_open = 1}}, &p) == 0);
     for (int i = 0; i < 3; i++) CHECK(cyg_http_pool_get(p, 0, &cc, NULL) == -ECONNREFUSED);
-    CHECK(stats(p).open == 0 && stats(p).dial_errors_total == 3);
+    CHECK(stats(p).open == 0 && stats(p).open_errors_total == 3);
     cyg_http_pool_close(p);
     return 0;
 }
@@ -330,7 +330,7 @@ TEST(test_many_takers_and_closing_peers_lose_nothing) {
     struct upstream u;
     struct crowd c = {.bad = 0};
     CHECK(upstream_up(&u, answer_some) == 0);
-    CHECK(cyg_http_pool_new(&u.addr, &(cyg_http_pool_opts){.max_conns = 4}, &c.p) == 0);
+    CHECK(cyg_http_pool_new(&u.addr, &(cyg_http_pool_opts){.conns = {.max_open = 4}}, &c.p) == 0);
     cyg_waitgroup_add(&c.done, 20);
     for (int i = 0; i < 20; i++) CHECK(cyg_go(jostle, &c) == 0);
     cyg_waitgroup_wait(&c.done);

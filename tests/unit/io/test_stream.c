@@ -42,8 +42,9 @@ static void test_copy_moves_all_and_counts(void **state) {
     cyg_copy_result res;
     assert_int_equal(cyg_copy(&dst.s, &src.s, &res), 10);
     assert_int_equal(res.bytes, 10);
-    assert_int_equal(res.copied, 10);
-    assert_string_equal(res.path, "copy");
+    assert_int_equal(res.by[CYG_COPY_BUFFER], 10);
+    assert_string_equal(cyg_copy_path_name(res.path), "buffer");
+    assert_string_equal(cyg_copy_reason_name(res.reason), "source");
     assert_memory_equal(dst.out, "ten bytes!", 10);
     assert_int_equal(cyg_copy(&dst.s, &src.s, NULL), 0); /* at its end: nothing, and no error */
 }
@@ -62,13 +63,18 @@ static void test_copy_tells_the_first_error_and_how_far_it_came(void **state) {
     assert_int_equal(res.bytes, 6);
 }
 
-static int64_t write_to_says(cyg_stream *s, cyg_stream *dst, int64_t max) {
-    (void)dst;
-    return max == INT64_MAX ? ((struct text_stream *)s)->end : -1;
+static int says(struct text_stream *t, int64_t max, cyg_copy_result *res, int64_t n) {
+    if (t->end != CYG_EOF) return t->end;
+    cyg_copy_moved(res, n < max ? n : max);
+    return 0;
 }
-static int64_t read_from_says(cyg_stream *s, cyg_stream *src, int64_t max) {
+static int write_to_says(cyg_stream *s, cyg_stream *dst, int64_t max, cyg_copy_result *res) {
+    (void)dst;
+    return says((struct text_stream *)s, max, res, 77);
+}
+static int read_from_says(cyg_stream *s, cyg_stream *src, int64_t max, cyg_copy_result *res) {
     (void)src;
-    return max == INT64_MAX ? (int64_t)((struct text_stream *)s)->room : -1;
+    return says((struct text_stream *)s, max, res, 88);
 }
 
 static void test_copy_asks_the_streams_first(void **state) {
@@ -78,22 +84,24 @@ static void test_copy_asks_the_streams_first(void **state) {
     can_read_from.read_from = read_from_says;
     cyg_copy_result res;
     struct text_stream src = text_of("abcdef"), dst = text_of("");
-    src.end = 77;
-    dst.room = 88;
     src.s.ops = &can_write_to;
     dst.s.ops = &can_read_from;
     assert_int_equal(cyg_copy(&dst.s, &src.s, &res), 77);
-    assert_string_equal(res.path, "write_to");
-    assert_int_equal(res.bytes, 77);
-    assert_int_equal(res.copied, 0);
-    src.end = CYG_ENOTSUP; /* not for this partner */
+    assert_int_equal(res.path, CYG_COPY_STREAM);
+    assert_int_equal(res.by[CYG_COPY_STREAM], 77);
+    assert_int_equal(res.by[CYG_COPY_BUFFER], 0);
+    assert_int_equal(cyg_copy_n(&dst.s, &src.s, 70, &res), 70);
+    assert_int_equal(cyg_copy_n(&dst.s, &src.s, 80, &res), CYG_EPROTO); /* it ended before */
+    src.end = CYG_ENOTSUP;                                              /* not for this partner */
     assert_int_equal(cyg_copy(&dst.s, &src.s, &res), 88);
-    assert_string_equal(res.path, "read_from");
+    dst.end = -EIO;
+    assert_int_equal(cyg_copy(&dst.s, &src.s, &res), -EIO);
     src = text_of("abcdef");
-    dst.room = 300;
-    dst.s.ops = &text_ops;
+    dst = text_of("");
+    dst.s.ops = &can_read_from;
+    dst.end = CYG_ENOTSUP;
     assert_int_equal(cyg_copy(&dst.s, &src.s, &res), 6);
-    assert_string_equal(res.path, "copy");
+    assert_int_equal(res.path, CYG_COPY_BUFFER);
 }
 
 static void test_read_full_ends(void **state) {

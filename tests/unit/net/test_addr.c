@@ -43,7 +43,12 @@ static const struct {
     {"tcp4", "[::1]:80", CYG_EPARSE, NULL, NULL},
     {"tcp6", "127.0.0.1:80", CYG_EPARSE, NULL, NULL},
     {"tcp", "example.com:80", CYG_EPARSE, NULL, NULL},
-    {"udp", "127.0.0.1:80", CYG_EPARSE, NULL, NULL},
+    {"sctp", "127.0.0.1:80", CYG_EPARSE, NULL, NULL},
+    {"udp", "127.0.0.1:53", 0, NULL, "127.0.0.1"},
+    {"udp6", "[::1]:53", 0, NULL, "::1"},
+    {"udp4", "[::1]:53", CYG_EPARSE, NULL, NULL},
+    {"unixgram", "@name", 0, NULL, "@name"},
+    {"unixpacket", "/run/x.sock", 0, NULL, "/run/x.sock"},
 };
 
 static void test_addresses_parse_and_format(void **state) {

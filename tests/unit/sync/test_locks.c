@@ -140,6 +140,27 @@ RT_TEST(test_cancelled_lock_leaves_the_lock_usable) {
     cyg_mutex_unlock(&m);
 }
 
+static int left;
+static void unlock_and_say(void *arg) {
+    cyg_mutex_unlock((cyg_mutex *)arg);
+    STORE(left, 1);
+}
+
+/* Its next holder is its last and overwrites it: who freed it, and still found a waiter announced that has given up, must be gone. */
+RT_TEST(test_a_mutex_may_go_with_its_last_holder) {
+    for (int i = 0; i < 800 / RT_LESS; i++) {
+        cyg_mutex own = {.state = 3}; /* locked; WAITERS, but the queue is empty */
+        STORE(left, 0);
+        GO(unlock_and_say, &own);
+        while (!cyg_mutex_trylock(&own))
+            if (i % 8 == 0 || cyg_procs() == 1) cyg_yield();
+        cyg_mutex_unlock(&own);
+        memset(&own, 0xff, sizeof own);
+        WAIT_FOR(LOAD(left) == 1);
+        for (size_t k = 0; k < sizeof own; k++) CHECK_EQ(((unsigned char *)&own)[k], 0xff);
+    }
+}
+
 /* ---- condition ---------------------------------------------------------------------------------------------------------- */
 
 static int tokens, order[8], norder;
@@ -473,6 +494,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_starved_waiter_gets_the_lock_handed_over),
         cmocka_unit_test(test_one_waiter_is_woken_at_a_time),
         cmocka_unit_test(test_cancelled_lock_leaves_the_lock_usable),
+        cmocka_unit_test(test_a_mutex_may_go_with_its_last_holder),
         cmocka_unit_test(test_signal_wakes_the_one_that_waited_longest),
         cmocka_unit_test(test_broadcast_wakes_all),
         cmocka_unit_test(test_signals_from_a_foreign_thread),
