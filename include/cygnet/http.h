@@ -49,7 +49,12 @@ typedef struct cyg_http_server_opts {
      * as "bad_content_length"; called once the answer is on its way, on the connection's goroutine; for logs and counters. */
     void (*on_refused)(void *arg, int status, const char *reason, const cyg_addr *peer, const cyg_http_req *req_or_null);
     void *on_refused_arg;
-    uint64_t reserve[4]; /* zero */
+    /* Called once for a connection, on its goroutine, when its first bytes have come and before one is read: it may read what stands
+     * before HTTP (the PROXY protocol), and change *peer, which then is the client's address for everything. It may park; on_refused is
+     * not called for what it refuses. Those first bytes must come within head_timeout. Returns: 0, or negative: reset the connection. */
+    int (*on_begin)(void *arg, cyg_conn *c, cyg_addr *peer);
+    void *on_begin_arg;
+    uint64_t reserve[2]; /* zero */
 } cyg_http_server_opts;
 
 /* Makes a server that answers with handler(req, res, arg). Owns: opts is read during the call (NULL: defaults); *out is the

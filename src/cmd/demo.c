@@ -40,7 +40,8 @@ static int try_address(const char *address, const char *option) {
     return 0;
 }
 
-/* A route and a cluster for each service; services of one name are one cluster. */
+/* A route and a cluster for each service; services of one name are one cluster. Beside HTTP, the first of them as bare TCP, and one for
+ * datagrams. */
 static void write_config(struct cyg_gw_text *t, const char *listen, const char *admin) {
     cyg_gw_text_puts(t, "version: demo\nlisteners:\n  - name: web\n    address: ");
     cyg_gw_text_json(t, cyg_str_of(listen));
@@ -50,7 +51,9 @@ static void write_config(struct cyg_gw_text *t, const char *listen, const char *
         if (i > 0 && strcmp(name, demo_services[i - 1].name) == 0) continue;
         cyg_gw_text_printf(t, "      - { name: %s, match: { path: /%s }, cluster: %s, timeout: 5s }\n", name, name, name);
     }
-    cyg_gw_text_puts(t, "      - { name: gone, match: { path: /gone }, cluster: gone }\nclusters:\n");
+    cyg_gw_text_puts(t, "      - { name: gone, match: { path: /gone }, cluster: gone }\n"
+                        "  - { name: tcp, address: \"127.0.0.1:0\", protocol: tcp, cluster: hello }\n"
+                        "  - { name: udp, address: \"127.0.0.1:0\", protocol: udp, cluster: shout }\nclusters:\n");
     for (size_t i = 0; i < demo_nservices; i++) {
         const char *name = demo_services[i].name;
         bool again = i > 0 && strcmp(name, demo_services[i - 1].name) == 0;
@@ -58,7 +61,8 @@ static void write_config(struct cyg_gw_text *t, const char *listen, const char *
         cyg_gw_text_printf(t, "%s\"%s\"", again ? ", " : "", demo_services[i].address);
     }
     /* Port 1 on loopback: a service that is down. */
-    cyg_gw_text_puts(t, "]\n  - { name: gone, endpoints: [\"127.0.0.1:1\"] }\nadmin: { address: ");
+    cyg_gw_text_puts(t, "]\n  - { name: gone, endpoints: [\"127.0.0.1:1\"] }\n");
+    cyg_gw_text_printf(t, "  - { name: shout, endpoints: [\"%s\"] }\nadmin: { address: ", demo_shout_address);
     cyg_gw_text_json(t, cyg_str_of(admin));
     cyg_gw_text_puts(t, " }\naccess_log: { path: stdout }\ndrain: { timeout: 5s }\n");
 }
@@ -83,10 +87,15 @@ static void banner(struct cyg_gw *gw) {
         snprintf(url, sizeof url, "curl -s %s'http://%s%s'", lines[i].arguments, web, lines[i].path);
         printf("  %-58s # %s\n", url, lines[i].about);
     }
+    const char *tcp = cyg_gw_address(gw, 1), *udp = cyg_gw_address(gw, 2);
+    int host = (int)strcspn(udp, ":");
+    printf("\nIt passes TCP connections on at %s, and datagrams at %s:\n\n", tcp, udp);
+    printf("  curl -s http://%s/\n", tcp);
+    printf("  bash -c 'exec 3<>/dev/udp/%.*s/%s; echo hello >&3; head -n 1 <&3'\n", host, udp, udp + host + 1);
     printf("\nIts admin pages are on http://%s:\n\n", admin);
     printf("  curl -s http://%s/metrics\n  curl -s http://%s/config\n  curl -s http://%s/debug/goroutines\n\n", admin,
            admin, admin);
-    printf("Each request is a line of the access log below. Ctrl-C ends it all.\n\n");
+    printf("Each request, connection and session is a line of the access log below. Ctrl-C ends it all.\n\n");
     fflush(stdout);
 }
 

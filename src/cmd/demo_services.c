@@ -1,6 +1,7 @@
 /* demo_services.c: see demo_services.h. */
 #include "cmd/demo_services.h"
 
+#include <cygnet/packet.h>
 #include <cygnet/runtime.h>
 #include <stdlib.h>
 
@@ -96,6 +97,31 @@ static void serve(void *arg) {
     (void)cyg_http_server_serve(s->server, s->listener);
 }
 
+char demo_shout_address[CYG_ADDR_STRLEN];
+static cyg_conn *shout_socket;
+
+static void shout(void *arg) {
+    cyg_auto_conn cyg_conn *c = arg;
+    char text[1500];
+    cyg_addr from;
+    for (ssize_t n; (n = cyg_packet_recv(c, text, sizeof text, &from)) >= 0 || n == -EMSGSIZE;) {
+        for (ssize_t i = 0; i < n; i++)
+            if (text[i] >= 'a' && text[i] <= 'z') text[i] = (char)(text[i] - 'a' + 'A');
+        if (n >= 0) (void)cyg_packet_send(c, text, (size_t)n, &from);
+    }
+}
+
+static int start_shouting(void) {
+    cyg_addr a;
+    int err = cyg_listen_packet("udp", "127.0.0.1:0", NULL, &shout_socket);
+    if (err == 0) err = cyg_conn_local_addr(shout_socket, &a);
+    if (err < 0) return err;
+    cyg_addr_format(&a, demo_shout_address, sizeof demo_shout_address);
+    err = cyg_go_with(&(cyg_go_opts){.name = "demo service"}, shout, cyg_conn_acquire(shout_socket));
+    if (err < 0) cyg_conn_release(shout_socket);
+    return err;
+}
+
 int demo_services_start(void) {
     for (size_t i = 0; i < demo_nservices; i++) {
         struct demo_service *s = &demo_services[i];
@@ -108,7 +134,7 @@ int demo_services_start(void) {
         err = cyg_go_with(&(cyg_go_opts){.name = "demo service"}, serve, s);
         if (err < 0) return err;
     }
-    return 0;
+    return start_shouting();
 }
 
 void demo_services_stop(void) {
@@ -120,4 +146,6 @@ void demo_services_stop(void) {
         (void)cyg_listener_close(s->listener);
         s->server = NULL;
     }
+    if (shout_socket) (void)cyg_close(shout_socket);
+    shout_socket = NULL;
 }

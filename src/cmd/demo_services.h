@@ -1,5 +1,5 @@
-/* demo_services.h: the services that `cygnet demo` puts behind its gateway: small HTTP servers on libcygnet, each on a loopback
- * port of its own that the kernel chooses.
+/* demo_services.h: the services that `cygnet demo` puts behind its gateway: small HTTP servers on libcygnet, and one for datagrams, each
+ * on a loopback port of its own that the kernel chooses.
  */
 #ifndef CYG_CMD_DEMO_SERVICES_H
 #define CYG_CMD_DEMO_SERVICES_H
@@ -16,6 +16,9 @@ struct demo_service {
 
 extern struct demo_service demo_services[];
 extern const size_t demo_nservices;
+
+/* Answers each datagram with its text in capitals. */
+extern char demo_shout_address[CYG_ADDR_STRLEN];
 
 /* Starts them all. Blocks: never. From: goroutine. Returns: 0, or the error of the first that failed. */
 int demo_services_start(void);

@@ -44,11 +44,8 @@ static void write_route(struct cyg_gw_text *t, const struct cyg_gw_route *r) {
     seconds(t, "timeout", r->timeout, "}");
 }
 
-static void write_listener(struct cyg_gw_text *t, const struct cyg_gw_listener *l, const char *bound) {
-    cyg_gw_text_puts(t, "{");
-    text_member(t, "name", l->name);
-    text_member(t, "address", l->address);
-    text_member(t, "bound", cyg_str_of(bound));
+/* The keys of timeouts and limits that the protocol has. */
+static void write_http_bounds(struct cyg_gw_text *t, const struct cyg_gw_listener *l) {
     cyg_gw_text_puts(t, "\"timeouts\":{");
     seconds(t, "head", l->timeouts.head, ",");
     seconds(t, "idle", l->timeouts.idle, ",");
@@ -57,12 +54,59 @@ static void write_listener(struct cyg_gw_text *t, const struct cyg_gw_listener *
     number(t, "max_head_bytes", l->limits.max_head_bytes, ",");
     number(t, "max_fields", l->limits.max_fields, ",");
     number(t, "max_body_bytes", l->limits.max_body_bytes, ",");
-    number(t, "max_connections", l->limits.max_connections, "},\"trusted\":[");
-    for (size_t i = 0; i < l->ntrusted; i++) {
+    number(t, "max_connections", l->limits.max_connections, "},");
+}
+
+static void write_tcp_bounds(struct cyg_gw_text *t, const struct cyg_gw_listener *l) {
+    cyg_gw_text_puts(t, "\"timeouts\":{");
+    seconds(t, "idle", l->timeouts.idle, ",");
+    seconds(t, "half_closed", l->timeouts.half_closed, "},\"limits\":{");
+    number(t, "max_connections", l->limits.max_connections, ",");
+    number(t, "max_connections_per_address", l->limits.max_connections_per_address, ",");
+    number(t, "max_half_closed", l->limits.max_half_closed, "},");
+}
+
+static void write_udp_bounds(struct cyg_gw_text *t, const struct cyg_gw_listener *l) {
+    cyg_gw_text_puts(t, "\"timeouts\":{");
+    seconds(t, "idle", l->timeouts.idle, "},\"limits\":{");
+    number(t, "max_sessions", l->limits.max_sessions, "},");
+}
+
+static void write_cidrs(struct cyg_gw_text *t, const char *name, const struct cyg_gw_cidr *blocks, size_t n) {
+    cyg_gw_text_printf(t, "\"%s\":[", name);
+    for (size_t i = 0; i < n; i++) {
         if (i) cyg_gw_text_puts(t, ",");
-        cyg_gw_text_json(t, l->trusted[i].text);
+        cyg_gw_text_json(t, blocks[i].text);
     }
-    cyg_gw_text_puts(t, "],\"routes\":[");
+    cyg_gw_text_puts(t, "]");
+}
+
+static void write_proxy_accept(struct cyg_gw_text *t, const struct cyg_gw_proxy_accept *p) {
+    if (p->naccept_from == 0) return;
+    cyg_gw_text_puts(t, "\"proxy_protocol\":{");
+    write_cidrs(t, "accept_from", p->accept_from, p->naccept_from);
+    cyg_gw_text_puts(t, ",");
+    seconds(t, "timeout", p->timeout, "},");
+}
+
+static void write_listener(struct cyg_gw_text *t, const struct cyg_gw_listener *l, const char *bound) {
+    static void (*const bounds[CYG_GW_PROTOCOLS])(struct cyg_gw_text *, const struct cyg_gw_listener *) = {
+        [CYG_GW_HTTP] = write_http_bounds, [CYG_GW_TCP] = write_tcp_bounds, [CYG_GW_UDP] = write_udp_bounds};
+    cyg_gw_text_puts(t, "{");
+    text_member(t, "name", l->name);
+    text_member(t, "address", l->address);
+    text_member(t, "bound", cyg_str_of(bound));
+    text_member(t, "protocol", cyg_str_of(cyg_gw_protocol_ops(l->protocol)->word));
+    bounds[l->protocol](t, l);
+    write_proxy_accept(t, &l->proxy_protocol);
+    if (l->protocol != CYG_GW_HTTP) {
+        key(t, "cluster");
+        cyg_gw_text_json(t, l->cluster->name);
+        cyg_gw_text_puts(t, "}");
+        return;
+    }
+    write_cidrs(t, "trusted", l->trusted, l->ntrusted);
+    cyg_gw_text_puts(t, ",\"routes\":[");
     for (size_t i = 0; i < l->nroutes; i++) {
         if (i) cyg_gw_text_puts(t, ",");
         write_route(t, &l->routes[i]);
@@ -71,6 +115,7 @@ static void write_listener(struct cyg_gw_text *t, const struct cyg_gw_listener *
 }
 
 static void write_cluster(struct cyg_gw_text *t, const struct cyg_gw_cluster *c) {
+    static const char *const versions[] = {[CYG_GW_PROXY_OFF] = "off", [CYG_GW_PROXY_V1] = "v1", [CYG_GW_PROXY_V2] = "v2"};
     cyg_gw_text_puts(t, "{");
     text_member(t, "name", c->name);
     cyg_gw_text_puts(t, "\"endpoints\":[");
@@ -86,7 +131,8 @@ static void write_cluster(struct cyg_gw_text *t, const struct cyg_gw_cluster *c)
     number(t, "max_waiters", c->pool.max_waiters, ",");
     seconds(t, "wait_timeout", c->pool.wait_timeout, ",");
     seconds(t, "idle_timeout", c->pool.idle_timeout, ",");
-    seconds(t, "max_life", c->pool.max_life, "}}");
+    seconds(t, "max_life", c->pool.max_life, "},\"proxy_protocol\":{\"send\":\"");
+    cyg_gw_text_printf(t, "%s\"}}", versions[c->proxy_protocol.send]);
 }
 
 static void write_head(struct cyg_gw_text *t, const struct cyg_gw_snapshot *s) {

@@ -12,9 +12,8 @@
 
 struct planned {
     struct cyg_gw_server *server;
-    bool opened;              /* by this plan: closed again if it fails */
-    struct cyg_gw_http *http; /* to serve with; NULL: goes on as it is */
-    cyg_http_server_opts opts;
+    bool opened;    /* by this plan: closed again if it fails */
+    void *prepared; /* the protocol's, to serve with; NULL: goes on as it is */
 };
 
 struct plan {
@@ -35,34 +34,55 @@ static int refuse(const char *what, const char *name, int err) {
     return err;
 }
 
-/* The server that has this address already, or NULL. */
-static struct cyg_gw_server *find_server(struct cyg_gw *gw, const cyg_addr *addr) {
-    for (size_t i = 0; i < gw->nservers; i++) {
-        struct cyg_gw_server *s = gw->servers[i];
-        if (!s->removed && cyg_addr_eq(&s->addr, addr)) return s;
-    }
-    return NULL;
-}
-
 static bool planned_already(const struct plan *p, const struct cyg_gw_server *s) {
     for (size_t i = 0; i < p->nlisteners; i++)
         if (p->listeners[i].server == s) return true;
     return false;
 }
 
-static int plan_server(struct plan *p, struct planned *e, const char *name, struct cyg_gw_server *existing,
-                       const char *network, const char *bind, const cyg_addr *addr, cyg_http_handler *handler) {
-    int err = 0;
+/* The server that has the listener's address and protocol already, or NULL; of several on port 0 the next that is not taken. */
+static struct cyg_gw_server *find_server(const struct plan *p, const struct cyg_gw_listener *l) {
+    for (size_t i = 0; i < p->gw->nservers; i++) {
+        struct cyg_gw_server *s = p->gw->servers[i];
+        bool same = !s->removed && s->ops == cyg_gw_protocol_ops(l->protocol) && cyg_addr_eq(&s->addr, &l->addr);
+        if (same && !planned_already(p, s)) return s;
+    }
+    return NULL;
+}
+
+/* A server of another protocol that keeps the listener's address from being opened, or NULL. UDP has ports of its own. */
+static struct cyg_gw_server *find_other(const struct plan *p, const struct cyg_gw_listener *l) {
+    for (size_t i = 0; i < p->gw->nservers; i++) {
+        struct cyg_gw_server *s = p->gw->servers[i];
+        if (s->removed || s->ops == cyg_gw_protocol_ops(l->protocol) || !cyg_addr_eq(&s->addr, &l->addr)) continue;
+        bool any_port = l->addr.family != CYG_AF_UNIX && l->addr.port == 0;
+        if (!any_port && (s->ops == &cyg_gw_udp_ops) == (l->protocol == CYG_GW_UDP)) return s;
+    }
+    return NULL;
+}
+
+/* Makes e ready to serve as l asks. l NULL: the admin address. */
+static int plan_server(struct plan *p, struct planned *e, const struct cyg_gw_listener *l, struct cyg_gw_server *existing) {
+    const struct cyg_gw_config *c = p->config;
+    const char *name = l ? l->name.p : "admin";
+    int err;
     e->server = existing;
     if (!existing) {
-        if ((err = cyg_gw_server_open(p->gw, network, bind, addr, &e->server)) < 0)
-            return refuse("listen-failed", name, err);
+        err = l ? cyg_gw_server_open(p->gw, l->protocol, l->network, l->bind, &l->addr, &e->server)
+                : cyg_gw_server_open(p->gw, CYG_GW_HTTP, c->admin.network, c->admin.bind, &c->admin.addr, &e->server);
+        if (err < 0) return refuse("listen-failed", name, err);
         e->opened = true;
-    } else if (cyg_gw_server_opts_equal(&existing->opts, &e->opts)) {
-        return 0;
     }
-    err = cyg_gw_server_prepare(e->server, handler, &e->opts, &e->http);
+    err = e->server->ops->prepare(e->server, l, &e->prepared);
     return err < 0 ? refuse("listen-failed", name, err) : 0;
+}
+
+/* The socket cannot be handed from one protocol to the other without refusing connections meanwhile. */
+static int refuse_change(const struct cyg_gw_listener *l, const struct cyg_gw_server *existing) {
+    cyg_gw_event("error", "listen-failed",
+                 "name=%s error=\"address %s speaks %s: give the listener of %s another address, or restart\"",
+                 l->name.p, existing->text, existing->ops->word, cyg_gw_protocol_ops(l->protocol)->word);
+    return CYG_ESTATE;
 }
 
 static int plan_listeners(struct plan *p) {
@@ -72,10 +92,9 @@ static int plan_listeners(struct plan *p) {
     for (size_t i = 0; i < c->nlisteners; i++) {
         const struct cyg_gw_listener *l = &c->listeners[i];
         struct planned *e = &p->listeners[i];
-        struct cyg_gw_server *existing = find_server(p->gw, &l->addr);
-        if (existing && planned_already(p, existing)) existing = NULL; /* two on port 0 are two */
-        e->opts = cyg_gw_server_opts(l);
-        int err = plan_server(p, e, l->name.p, existing, l->network, l->bind, &l->addr, cyg_gw_handle);
+        struct cyg_gw_server *existing = find_server(p, l), *other = existing ? NULL : find_other(p, l);
+        if (other) return refuse_change(l, other);
+        int err = plan_server(p, e, l, existing);
         p->nlisteners = i + 1;
         if (err < 0) return err;
     }
@@ -87,7 +106,7 @@ static int plan_admin(struct plan *p) {
     if (!c->admin.on) return 0;
     struct cyg_gw_server *now = p->gw->admin;
     if (now && !cyg_addr_eq(&now->addr, &c->admin.addr)) now = NULL;
-    return plan_server(p, &p->admin, "admin", now, c->admin.network, c->admin.bind, &c->admin.addr, cyg_gw_admin_handle);
+    return plan_server(p, &p->admin, NULL, now);
 }
 
 static int plan_log(struct plan *p) {
@@ -145,7 +164,7 @@ static int reserve(struct plan *p) {
 static void undo(struct plan *p) {
     for (size_t i = 0; i <= p->nlisteners; i++) {
         struct planned *e = i < p->nlisteners ? &p->listeners[i] : &p->admin;
-        cyg_gw_http_free(e->http);
+        if (e->server) e->server->ops->discard(e->prepared);
         if (e->opened) cyg_gw_server_free(e->server);
     }
     if (p->log) cyg_gw_log_file_release(p->log);
@@ -157,10 +176,9 @@ static void undo(struct plan *p) {
 /* ---- committing ------------------------------------------------------------------------------------------------- */
 
 static void serve(struct planned *e, const char *name) {
-    if (!e->http) return;
-    e->server->opts = e->opts;
+    if (!e->opened && !e->prepared) return;
     if (e->opened) cyg_gw_event("info", "listening", "name=%s address=%s", name, e->server->text);
-    cyg_gw_server_serve(e->server, e->http);
+    e->server->ops->serve(e->server, e->prepared);
 }
 
 /* Nothing of it can fail: reserve() has set aside the memory. */
@@ -245,7 +263,7 @@ static void drain_main(void *arg) {
     struct drain *d = arg;
     struct cyg_gw_server *s = d->server;
     struct cyg_gw *gw = s->gw;
-    uint64_t left = cyg_gw_server_shutdown(s, d->deadline);
+    uint64_t left = s->ops->shutdown(s, d->deadline);
     if (left) {
         __atomic_fetch_add(&gw->stuck, left, __ATOMIC_RELAXED);
         cyg_gw_event("warning", "listener-closed", "address=%s unfinished=%llu", s->text, (unsigned long long)left);

@@ -101,7 +101,14 @@ static int upstream_get(struct cyg_gw_upstreams *registry, const struct cyg_gw_c
     return err;
 }
 
-static void upstream_put(struct cyg_gw_upstreams *registry, struct cyg_gw_upstream *u) {
+struct cyg_gw_upstream *cyg_gw_upstream_acquire(struct cyg_gw_upstreams *registry, struct cyg_gw_upstream *u) {
+    cyg_mutex_lock(&registry->lock);
+    u->refs++;
+    cyg_mutex_unlock(&registry->lock);
+    return u;
+}
+
+void cyg_gw_upstream_release(struct cyg_gw_upstreams *registry, struct cyg_gw_upstream *u) {
     cyg_mutex_lock(&registry->lock);
     bool last = --u->refs == 0;
     if (last) {
@@ -129,7 +136,7 @@ int cyg_gw_members_init(struct cyg_gw_members *m, const struct cyg_gw_cluster *c
 
 void cyg_gw_members_free(struct cyg_gw_members *m, struct cyg_gw_upstreams *registry) {
     for (size_t i = 0; m->endpoints && i < m->config->nendpoints; i++)
-        if (m->endpoints[i]) upstream_put(registry, m->endpoints[i]);
+        if (m->endpoints[i]) cyg_gw_upstream_release(registry, m->endpoints[i]);
     free(m->endpoints);
     cyg_gw_turns_free(&m->turns);
     *m = (struct cyg_gw_members){0};

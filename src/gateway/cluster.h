@@ -40,12 +40,20 @@ struct cyg_gw_upstream {
     struct cyg_gw_pool settings;
     cyg_duration connect_timeout;
     cyg_http_pool *pool;
+    struct { /* connections that are not the pool's: dial.c's; atomic */
+        uint64_t dials, dial_errors, open;
+    } direct;
 };
 
 struct cyg_gw_upstreams {
     cyg_mutex lock;
     struct cyg_gw_upstream *all;
 };
+
+/* A further reference for who uses an endpoint beyond its snapshot, and its end; the last one closes the pool.
+ * Blocks: parks for the registry's lock. From: goroutine. Returns: u. */
+struct cyg_gw_upstream *cyg_gw_upstream_acquire(struct cyg_gw_upstreams *registry, struct cyg_gw_upstream *u);
+void cyg_gw_upstream_release(struct cyg_gw_upstreams *registry, struct cyg_gw_upstream *u);
 
 /* ---- clusters --------------------------------------------------------------------------------------------------- */
 

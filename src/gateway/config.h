@@ -52,33 +52,47 @@ struct cyg_gw_route {
     cyg_duration timeout;                 /* for the whole exchange */
 };
 
-struct cyg_gw_timeouts { /* as in cyg_http_server_opts */
-    cyg_duration head, idle, body, write;
+enum cyg_gw_protocol { CYG_GW_HTTP, CYG_GW_TCP, CYG_GW_UDP, CYG_GW_PROTOCOLS };
+
+/* What a protocol does not have is 0. */
+struct cyg_gw_timeouts {
+    cyg_duration head, body, write; /* http, as in cyg_http_server_opts */
+    cyg_duration idle;
+    cyg_duration half_closed; /* tcp */
 };
-struct cyg_gw_limits { /* as in cyg_http_server_opts */
-    size_t max_head_bytes;
-    size_t max_fields;
-    size_t max_body_bytes; /* 0: no limit */
-    size_t max_connections;
+struct cyg_gw_limits {
+    size_t max_head_bytes, max_fields;  /* http, as in cyg_http_server_opts */
+    size_t max_body_bytes;              /* http; 0: no limit */
+    size_t max_connections;             /* http, tcp */
+    size_t max_connections_per_address; /* tcp; 0: no limit */
+    size_t max_half_closed;             /* tcp */
+    size_t max_sessions;                /* udp */
 };
 
-enum cyg_gw_protocol { CYG_GW_HTTP };
+/* The PROXY protocol from proxies in front. */
+struct cyg_gw_proxy_accept {
+    const struct cyg_gw_cidr *accept_from; /* who must begin with its header; nobody else is served then */
+    size_t naccept_from;                   /* 0: it is not spoken */
+    cyg_duration timeout;                  /* for the header */
+};
 
 struct cyg_gw_listener {
     cyg_str name; /* unique */
     enum cyg_gw_protocol protocol;
     cyg_str address;     /* as written: ":8080", "unix:/run/cygnet.sock" */
-    const char *network; /* "tcp" or "unix", and */
+    const char *network; /* "tcp", "udp" or "unix", and */
     const char *bind;    /* ":8080", "/run/cygnet.sock": what cyg_listen wants */
     cyg_addr addr;
     struct cyg_gw_timeouts timeouts;
     struct cyg_gw_limits limits;
     const struct cyg_gw_cidr *trusted; /* peers whose X-Forwarded-* are kept; may be empty */
     size_t ntrusted;
+    struct cyg_gw_proxy_accept proxy_protocol;
+    const struct cyg_gw_cluster *cluster; /* tcp, udp: where everything goes; http: NULL */
     /* Most specific first, so that the first match is the best one: exact host, suffix (longer first), any host; then exact
      * path, prefix (longer first), any path. No two are equal, and the order in the document means nothing. */
     const struct cyg_gw_route *routes;
-    size_t nroutes; /* at least 1 */
+    size_t nroutes; /* http: at least 1; others: 0 */
 };
 
 struct cyg_gw_endpoint {
@@ -87,6 +101,11 @@ struct cyg_gw_endpoint {
 };
 
 enum cyg_gw_balance { CYG_GW_ROUND_ROBIN };
+
+enum cyg_gw_proxy_version { CYG_GW_PROXY_OFF, CYG_GW_PROXY_V1, CYG_GW_PROXY_V2 };
+struct cyg_gw_proxy_send {
+    enum cyg_gw_proxy_version send; /* the PROXY protocol to its endpoints; OFF for a cluster that an http route names */
+};
 
 struct cyg_gw_pool { /* for each endpoint; as in cyg_connpool_opts */
     size_t max_connections;
@@ -106,6 +125,7 @@ struct cyg_gw_cluster {
     cyg_duration connect_timeout;
     enum cyg_gw_balance balance;
     struct cyg_gw_pool pool;
+    struct cyg_gw_proxy_send proxy_protocol;
 };
 
 struct cyg_gw_config {

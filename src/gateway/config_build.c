@@ -53,13 +53,19 @@ void cyg_gw_tell(struct cyg_gw_build *b, const struct cyg_gw_node *at, const cha
 
 /* ---- keys that are not known ------------------------------------------------------------------------------------ */
 
-/* The key of a section that is written most like a word; *distance says how much. Planned ones don't count. */
-static const struct cyg_gw_row *nearest_row(enum cyg_gw_section section, cyg_str word, size_t *distance) {
+/* Whether a row is one of a section's, as the listener's protocol has it. Planned ones don't count. */
+static bool is_of(const struct cyg_gw_build *b, const struct cyg_gw_row *row, enum cyg_gw_section section) {
+    return row->section == section && row->type != CYG_GW_T_LATER && cyg_gw_row_applies(row, b->protocol);
+}
+
+/* The key of a section that is written most like a word; *distance says how much. */
+static const struct cyg_gw_row *nearest_row(const struct cyg_gw_build *b, enum cyg_gw_section section, cyg_str word,
+                                            size_t *distance) {
     const struct cyg_gw_row *best = NULL;
     *distance = SIZE_MAX;
     for (size_t i = 0; i < cyg_gw_nrows; i++) {
         const struct cyg_gw_row *row = &cyg_gw_rows[i];
-        if (row->section != section || row->type == CYG_GW_T_LATER) continue;
+        if (!is_of(b, row, section)) continue;
         size_t d = cyg_gw_word_distance(word, cyg_str_of(row->key));
         if (d >= *distance) continue;
         *distance = d;
@@ -69,11 +75,11 @@ static const struct cyg_gw_row *nearest_row(enum cyg_gw_section section, cyg_str
 }
 
 /* "name, address, routes" */
-static void list_keys(enum cyg_gw_section section, char *out, size_t n) {
+static void list_keys(const struct cyg_gw_build *b, enum cyg_gw_section section, char *out, size_t n) {
     size_t used = 0;
     for (size_t i = 0; i < cyg_gw_nrows && used < n; i++) {
         const struct cyg_gw_row *row = &cyg_gw_rows[i];
-        if (row->section != section || row->type == CYG_GW_T_LATER) continue;
+        if (!is_of(b, row, section)) continue;
         used += (size_t)snprintf(out + used, n - used, "%s%s", used ? ", " : "", row->key);
     }
 }
@@ -82,21 +88,35 @@ static void unknown_key(struct cyg_gw_build *b, enum cyg_gw_section section, con
     char word[CYG_GW_QUOTED], keys[512] = "";
     const char *in = b->path_n ? "in " : "at the top of the document", *file = b->name;
     size_t distance = SIZE_MAX, line = entry->key_line, column = entry->key_column;
-    const struct cyg_gw_row *near = cyg_gw_problems_room(b->problems) ? nearest_row(section, entry->key, &distance) : NULL;
+    const struct cyg_gw_row *near =
+        cyg_gw_problems_room(b->problems) ? nearest_row(b, section, entry->key, &distance) : NULL;
     cyg_gw_quote(word, entry->key);
     if (near && cyg_gw_is_near(entry->key, distance)) {
         cyg_gw_problem_add(b->problems, file, line, column, "unknown key %s %s%s; did you mean \"%s\"?", word, in,
                            b->path, near->key);
         return;
     }
-    list_keys(section, keys, sizeof keys);
+    list_keys(b, section, keys, sizeof keys);
     cyg_gw_problem_add(b->problems, file, line, column, "unknown key %s %s%s, expected one of: %s", word, in, b->path, keys);
+}
+
+/* Tells of a key that only listeners of other protocols have. Returns: whether it is one. */
+static bool other_protocol(struct cyg_gw_build *b, enum cyg_gw_section section, const struct cyg_gw_node *entry) {
+    char words[CYG_GW_PROTOCOL_WORDS];
+    unsigned protocols = 0;
+    for (unsigned p = 0; p < CYG_GW_PROTOCOLS; p++)
+        if (cyg_gw_row_find(section, entry->key, (enum cyg_gw_protocol)p)) protocols |= 1u << p;
+    if (protocols)
+        cyg_gw_problem_add(b->problems, b->name, entry->key_line, entry->key_column,
+                           "%s." CYG_STR_FMT ": only for listeners whose protocol is %s", b->path,
+                           CYG_STR_ARG(entry->key), cyg_gw_protocol_words(protocols, words));
+    return protocols != 0;
 }
 
 static void check_keys(struct cyg_gw_build *b, const struct cyg_gw_node *node, enum cyg_gw_section section) {
     for (const struct cyg_gw_node *e = node->first; e; e = e->next) {
-        const struct cyg_gw_row *row = cyg_gw_row_find(section, e->key);
-        if (!row) unknown_key(b, section, e);
+        const struct cyg_gw_row *row = cyg_gw_row_find(section, e->key, b->protocol);
+        if (!row && !other_protocol(b, section, e)) unknown_key(b, section, e);
         if (row && row->type == CYG_GW_T_LATER)
             cyg_gw_problem_add(b->problems, b->name, e->key_line, e->key_column,
                                "%s%s%s: not supported in this version", b->path, b->path_n ? "." : "", row->key);
@@ -173,6 +193,29 @@ static void build_present(struct cyg_gw_build *b, const struct cyg_gw_row *row, 
     }
 }
 
+/* The protocol that a listener names, so that its rows are known before they are walked. Returns: false if it is none. */
+static bool read_protocol(struct cyg_gw_build *b, const struct cyg_gw_node *listener) {
+    const struct cyg_gw_node *n = cyg_gw_node_get(listener, "protocol");
+    const char *list = cyg_gw_row_find(CYG_GW_S_LISTENER, CYG_STR("protocol"), CYG_GW_HTTP)->choices;
+    cyg_str word;
+    b->protocol = CYG_GW_HTTP;
+    if (!n) return true;
+    for (int p = 0; cyg_gw_next_word(&list, &word); p++) {
+        if (n->kind != CYG_GW_SCALAR || n->nothing || !cyg_str_eq(n->text, word)) continue;
+        b->protocol = (enum cyg_gw_protocol)p;
+        return true;
+    }
+    return false;
+}
+
+/* A listener of no known protocol: that alone is told, since what else it needs is not known. */
+static void build_unknown(struct cyg_gw_build *b, const struct cyg_gw_node *listener, char *base) {
+    const struct cyg_gw_row *row = cyg_gw_row_find(CYG_GW_S_LISTENER, CYG_STR("protocol"), CYG_GW_HTTP);
+    const struct cyg_gw_node *n = cyg_gw_node_get(listener, row->key);
+    cyg_gw_path_add(b, ".%s", row->key);
+    if (!n->broken) cyg_gw_set(b, row, n, base + row->at);
+}
+
 /* Fills a section's struct at base from its map; node NULL: nobody wrote it down. */
 static void build_section(struct cyg_gw_build *b, const struct cyg_gw_node *node, enum cyg_gw_section section, char *base) {
     size_t path_n = b->path_n;
@@ -183,10 +226,15 @@ static void build_section(struct cyg_gw_build *b, const struct cyg_gw_node *node
                     section == CYG_GW_S_TOP ? "document with version, listeners and clusters" : "map");
         return;
     }
+    if (section == CYG_GW_S_LISTENER && node && !read_protocol(b, node)) {
+        build_unknown(b, node, base);
+        path_cut(b, path_n);
+        return;
+    }
     if (node) check_keys(b, node, section);
     for (size_t i = 0; i < cyg_gw_nrows; i++) {
         const struct cyg_gw_row *row = &cyg_gw_rows[i];
-        if (row->section != section || row->type == CYG_GW_T_LATER) continue;
+        if (!is_of(b, row, section)) continue;
         const struct cyg_gw_node *n = cyg_gw_node_get(node, row->key);
         if (node && !n && row->required) missing(b, row, node);
         cyg_gw_path_add(b, "%s%s", path_n ? "." : "", row->key);

@@ -12,7 +12,8 @@ struct cyg_gw_build {
     struct cyg_gw_problems *problems;
     struct cyg_gw_arena *arena; /* the snapshot's; the tree has its own */
     bool out_of_memory;
-    char path[256]; /* of the value being looked at: "listeners[0].routes[1].timeout" */
+    enum cyg_gw_protocol protocol; /* of the listener being looked at: which rows there are */
+    char path[256];                /* of the value being looked at: "listeners[0].routes[1].timeout" */
     size_t path_n;
 };
 

@@ -92,7 +92,7 @@ static node *nearest_cluster(node *clusters, cyg_str word, size_t *distance) {
     return best;
 }
 
-static void find_cluster(struct cyg_gw_build *b, struct cyg_gw_route *r, node *ref, node *clusters,
+static void find_cluster(struct cyg_gw_build *b, const struct cyg_gw_cluster **out, node *ref, node *clusters,
                          const struct cyg_gw_config *config) {
     char word[CYG_GW_QUOTED], other[CYG_GW_QUOTED];
     const struct cyg_gw_cluster *c = config->clusters;
@@ -101,7 +101,7 @@ static void find_cluster(struct cyg_gw_build *b, struct cyg_gw_route *r, node *r
         node *name = cyg_gw_node_get(n, "name");
         if (!name || name->broken || name->kind != CYG_GW_SCALAR) return; /* it may be the one: told enough */
         if (!cyg_str_eq(name->text, ref->text)) continue;
-        r->cluster = c;
+        *out = c;
         return;
     }
     size_t distance = SIZE_MAX;
@@ -155,7 +155,14 @@ static void check_routes(struct cyg_gw_build *b, struct cyg_gw_listener *l, size
         cyg_gw_path_set(b, "listeners[%zu].routes[%zu]", index, r->position);
         check_match(b, r, l->routes, list, n);
         cyg_gw_path_set(b, "listeners[%zu].routes[%zu]", index, r->position);
-        if (ref && clusters && config->nclusters) find_cluster(b, r, ref, clusters, config);
+        if (ref && clusters && config->nclusters) find_cluster(b, &r->cluster, ref, clusters, config);
+        if (r->cluster && r->cluster->proxy_protocol.send != CYG_GW_PROXY_OFF) {
+            cyg_gw_path_set(b, "listeners[%zu].routes[%zu].cluster", index, r->position);
+            cyg_gw_tell(
+                b, ref,
+                "found a cluster that sends the PROXY protocol, expected one that does not: connections for HTTP are "
+                "shared by many clients");
+        }
     }
 }
 
@@ -181,7 +188,7 @@ static bool is_any(const cyg_addr *a) {
     return memcmp(a->ip, zero, a->family == CYG_AF_IPV4 ? 4 : 16) == 0;
 }
 
-/* Whether the kernel would refuse to listen on both. Every IPv6 address takes IPv4 along. */
+/* Whether the kernel would refuse to listen on both, if both are of the same transport. Every IPv6 address takes IPv4 along. */
 static bool collide(const cyg_addr *a, const cyg_addr *b) {
     if (a->family == CYG_AF_NONE || b->family == CYG_AF_NONE) return false;
     if (a->family == CYG_AF_UNIX || b->family == CYG_AF_UNIX) return cyg_addr_eq(a, b);
@@ -193,15 +200,46 @@ static bool collide(const cyg_addr *a, const cyg_addr *b) {
 
 /* Tells when one of the first n listeners has the address already. */
 static void check_address(struct cyg_gw_build *b, const struct cyg_gw_config *config, size_t n, const cyg_addr *addr,
-                          node *address) {
+                          bool udp, node *address) {
     char word[CYG_GW_QUOTED], name[CYG_GW_QUOTED], other[CYG_GW_QUOTED];
     for (size_t j = 0; j < n; j++) {
         const struct cyg_gw_listener *l = &config->listeners[j];
-        if (!address || !collide(addr, &l->addr)) continue;
+        if (!address || udp != (l->protocol == CYG_GW_UDP) || !collide(addr, &l->addr)) continue;
         cyg_gw_tell(b, address, "found %s, expected an address that is free; listeners[%zu] (%s) has %s",
                     cyg_gw_quote(word, address->text), j, cyg_gw_quote(name, l->name), cyg_gw_quote(other, l->address));
         return;
     }
+}
+
+/* What goes with a listener of tcp or udp, and with its cluster. */
+static void check_forwarding(struct cyg_gw_build *b, struct cyg_gw_listener *l, size_t index, node *n, node *clusters,
+                             const struct cyg_gw_config *config) {
+    node *ref = cyg_gw_node_get(n, "cluster");
+    cyg_gw_path_set(b, "listeners[%zu]", index);
+    if (ref && clusters && config->nclusters) find_cluster(b, &l->cluster, ref, clusters, config);
+    if (l->protocol != CYG_GW_UDP) return;
+    l->network = "udp";
+    cyg_gw_path_set(b, "listeners[%zu].address", index);
+    if (l->addr.family == CYG_AF_UNIX)
+        cyg_gw_tell(b, cyg_gw_node_get(n, "address"), "found a Unix socket, expected an IP address for protocol udp");
+    if (!l->cluster) return;
+    cyg_gw_path_set(b, "listeners[%zu].cluster", index);
+    if (l->cluster->proxy_protocol.send == CYG_GW_PROXY_V1)
+        cyg_gw_tell(b, ref,
+                    "found a cluster that sends version 1 of the PROXY protocol, expected v2 or off for protocol udp");
+    for (size_t i = 0; i < l->cluster->nendpoints; i++) {
+        if (l->cluster->endpoints[i].addr.family != CYG_AF_UNIX) continue;
+        cyg_gw_tell(b, ref,
+                    "found a cluster with a Unix socket (endpoints[%zu]), expected IP addresses for protocol udp", i);
+        return;
+    }
+}
+
+static void check_proxy_accept(struct cyg_gw_build *b, const struct cyg_gw_listener *l, size_t index, node *n) {
+    if (l->proxy_protocol.naccept_from == 0 || l->addr.family != CYG_AF_UNIX) return;
+    cyg_gw_path_set(b, "listeners[%zu].proxy_protocol", index);
+    cyg_gw_tell(
+        b, cyg_gw_node_get(n, "proxy_protocol"), "found it on a Unix socket, expected an IP address to listen on: peers of a Unix socket have none that could be trusted");
 }
 
 void cyg_gw_check(struct cyg_gw_build *b, node *root, struct cyg_gw_config *config) {
@@ -215,11 +253,13 @@ void cyg_gw_check(struct cyg_gw_build *b, node *root, struct cyg_gw_config *conf
         node *routes = cyg_gw_node_get(n, "routes");
         config->nroutes += l->nroutes;
         if (routes && l->nroutes) check_routes(b, l, i, routes, clusters, config);
+        if (l->protocol != CYG_GW_HTTP) check_forwarding(b, l, i, n, clusters, config);
+        check_proxy_accept(b, l, i, n);
         cyg_gw_path_set(b, "listeners[%zu].address", i);
-        check_address(b, config, i, &l->addr, cyg_gw_node_get(n, "address"));
+        check_address(b, config, i, &l->addr, l->protocol == CYG_GW_UDP, cyg_gw_node_get(n, "address"));
         if (l->nroutes) qsort((void *)(uintptr_t)l->routes, l->nroutes, sizeof *l->routes, by_specificity);
     }
     cyg_gw_path_set(b, "admin.address");
-    check_address(b, config, config->nlisteners, &config->admin.addr,
+    check_address(b, config, config->nlisteners, &config->admin.addr, false,
                   cyg_gw_node_get(cyg_gw_node_get(root, "admin"), "address"));
 }

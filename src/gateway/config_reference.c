@@ -59,7 +59,10 @@ static void put_words(FILE *out, const char *list) {
 }
 
 static void put_row(FILE *out, const struct cyg_gw_row *row) {
-    fprintf(out, "| `%s` | ", row->key);
+    char words[CYG_GW_PROTOCOL_WORDS];
+    fprintf(out, "| `%s`", row->key);
+    if (row->only) fprintf(out, " (%s)", cyg_gw_protocol_words(row->only, words));
+    fprintf(out, " | ");
     if (row->type == CYG_GW_T_CHOICE) {
         put_words(out, row->choices);
     } else if (row->type == CYG_GW_T_SECTION || row->type == CYG_GW_T_SECTIONS) {

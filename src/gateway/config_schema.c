@@ -3,6 +3,8 @@
  */
 #include "gateway/config_schema.h"
 
+#include <stdio.h>
+
 #define KIB (INT64_C(1) << 10)
 #define MIB (INT64_C(1) << 20)
 #define TIB (INT64_C(1) << 40)
@@ -11,6 +13,11 @@
 #define LIST_AT(type, field)                                               \
     AT(type, field), .count_at = offsetof(struct cyg_gw_##type, n##field), \
                      .item_bytes = sizeof *((struct cyg_gw_##type *)0)->field
+
+/* For .only. */
+#define HTTP (1u << CYG_GW_HTTP)
+#define TCP (1u << CYG_GW_TCP)
+#define UDP (1u << CYG_GW_UDP)
 
 // clang-format off
 const struct cyg_gw_row cyg_gw_rows[] = {
@@ -21,7 +28,7 @@ const struct cyg_gw_row cyg_gw_rows[] = {
     {CYG_GW_S_TOP, "clusters", CYG_GW_T_SECTIONS, .required = true, .child = CYG_GW_S_CLUSTER, .min = 1, .max = 1024, LIST_AT(config, clusters),
      .doc = "The services behind the gateway."},
     {CYG_GW_S_TOP, "access_log", CYG_GW_T_SECTION, .child = CYG_GW_S_ACCESS_LOG,
-     .doc = "One line for each request."},
+     .doc = "One line for each request, connection or session."},
     {CYG_GW_S_TOP, "admin", CYG_GW_T_SECTION, .optional = true, .child = CYG_GW_S_ADMIN,
      .doc = "The operator's own door. Without this section there is none."},
     {CYG_GW_S_TOP, "drain", CYG_GW_T_SECTION, .child = CYG_GW_S_DRAIN,
@@ -32,38 +39,58 @@ const struct cyg_gw_row cyg_gw_rows[] = {
      .doc = "Its name in logs and metrics; no other listener has the same."},
     {CYG_GW_S_LISTENER, "address", CYG_GW_T_LISTEN, .required = true,
      .doc = "Where it listens. Port 0 lets the kernel choose."},
-    {CYG_GW_S_LISTENER, "protocol", CYG_GW_T_CHOICE, .fallback = "http", .choices = "http", .later = "tcp|udp", AT(listener, protocol),
-     .doc = "What is spoken on its connections."},
-    {CYG_GW_S_LISTENER, "routes", CYG_GW_T_SECTIONS, .required = true, .child = CYG_GW_S_ROUTE, .min = 1, .max = 4096, LIST_AT(listener, routes),
+    {CYG_GW_S_LISTENER, "protocol", CYG_GW_T_CHOICE, .fallback = "http", .choices = "http|tcp|udp", AT(listener, protocol),
+     .doc = "What is spoken there. A `tcp` listener passes the bytes of each connection on and back, a `udp` listener datagrams. It decides which other keys there are."},
+    {CYG_GW_S_LISTENER, "cluster", CYG_GW_T_REF, .required = true, .only = TCP | UDP, .min = 1, .max = 64,
+     .doc = "Where everything goes: the name of a cluster."},
+    {CYG_GW_S_LISTENER, "routes", CYG_GW_T_SECTIONS, .required = true, .only = HTTP, .child = CYG_GW_S_ROUTE, .min = 1, .max = 4096, LIST_AT(listener, routes),
      .doc = "Where requests go. The most specific match decides, not the order: an exact host before a suffix before any, then an exact path before a prefix before any; of two suffixes or prefixes, the longer. A request that no route matches is answered with 404."},
-    {CYG_GW_S_LISTENER, "trusted", CYG_GW_T_CIDRS, .min = 0, .max = 256, LIST_AT(listener, trusted),
+    {CYG_GW_S_LISTENER, "trusted", CYG_GW_T_CIDRS, .only = HTTP, .min = 0, .max = 256, LIST_AT(listener, trusted),
      .doc = "Peers that may say for whom they ask: their `X-Forwarded-For`, `-Proto` and `-Host` are kept and added to. Those of all others are replaced."},
     {CYG_GW_S_LISTENER, "timeouts", CYG_GW_T_SECTION, .child = CYG_GW_S_TIMEOUTS, AT(listener, timeouts),
      .doc = "How long clients may take."},
+    {CYG_GW_S_LISTENER, "proxy_protocol", CYG_GW_T_SECTION, .optional = true, .only = HTTP | TCP, .child = CYG_GW_S_PROXY_ACCEPT, AT(listener, proxy_protocol),
+     .doc = "The PROXY protocol from load balancers in front. Without this section none is taken."},
     {CYG_GW_S_LISTENER, "limits", CYG_GW_T_SECTION, .child = CYG_GW_S_LIMITS, AT(listener, limits),
      .doc = "How much clients may send."},
-    {CYG_GW_S_LISTENER, "cluster", CYG_GW_T_LATER, .doc = "The cluster of a TCP listener."},
     {CYG_GW_S_LISTENER, "tls", CYG_GW_T_LATER, .doc = "TLS towards clients."},
-    {CYG_GW_S_LISTENER, "proxy_protocol", CYG_GW_T_LATER, .doc = "PROXY protocol from load balancers."},
 
-    {CYG_GW_S_TIMEOUTS, "head", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "10s", AT(timeouts, head),
+    {CYG_GW_S_TIMEOUTS, "head", CYG_GW_T_DURATION, .only = HTTP, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "10s", AT(timeouts, head),
      .doc = "From a request's first byte to the end of its head. Beyond: 408, and the connection closes."},
-    {CYG_GW_S_TIMEOUTS, "idle", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = 24 * CYG_HOUR, .fallback = "75s", AT(timeouts, idle),
+    {CYG_GW_S_TIMEOUTS, "idle", CYG_GW_T_DURATION, .only = HTTP, .min = CYG_MILLISECOND, .max = 24 * CYG_HOUR, .fallback = "75s", AT(timeouts, idle),
      .doc = "Between two requests of a connection. Beyond: it closes."},
-    {CYG_GW_S_TIMEOUTS, "body", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "30s", AT(timeouts, body),
+    {CYG_GW_S_TIMEOUTS, "idle", CYG_GW_T_DURATION, .only = TCP, .min = CYG_MILLISECOND, .max = 24 * CYG_HOUR, .fallback = "1h", AT(timeouts, idle),
+     .doc = "Without a byte in either direction. Beyond: both connections are reset."},
+    {CYG_GW_S_TIMEOUTS, "idle", CYG_GW_T_DURATION, .only = UDP, .min = CYG_MILLISECOND, .max = 24 * CYG_HOUR, .fallback = "60s", AT(timeouts, idle),
+     .doc = "Without a datagram in either direction. Beyond: the session ends."},
+    {CYG_GW_S_TIMEOUTS, "body", CYG_GW_T_DURATION, .only = HTTP, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "30s", AT(timeouts, body),
      .doc = "Without a byte of the request's body while it is read. Beyond: 408, and the connection closes."},
-    {CYG_GW_S_TIMEOUTS, "write", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "30s", AT(timeouts, write),
+    {CYG_GW_S_TIMEOUTS, "write", CYG_GW_T_DURATION, .only = HTTP, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "30s", AT(timeouts, write),
      .doc = "Without the client taking a byte of the answer. Beyond: the connection is reset."},
-    {CYG_GW_S_TIMEOUTS, "half_closed", CYG_GW_T_LATER, .doc = "How long a TCP connection may stay open in one direction."},
+    {CYG_GW_S_TIMEOUTS, "half_closed", CYG_GW_T_DURATION, .only = TCP, .min = CYG_MILLISECOND, .max = 24 * CYG_HOUR, .fallback = "30s", AT(timeouts, half_closed),
+     .doc = "Without a byte once one side has ended its direction. Beyond: both connections are reset."},
 
-    {CYG_GW_S_LIMITS, "max_head_bytes", CYG_GW_T_SIZE, .min = KIB, .max = MIB, .fallback = "64KiB", AT(limits, max_head_bytes),
+    {CYG_GW_S_LIMITS, "max_head_bytes", CYG_GW_T_SIZE, .only = HTTP, .min = KIB, .max = MIB, .fallback = "64KiB", AT(limits, max_head_bytes),
      .doc = "Request line and header fields. Beyond: 431."},
-    {CYG_GW_S_LIMITS, "max_fields", CYG_GW_T_COUNT, .min = 1, .max = 256, .fallback = "100", AT(limits, max_fields),
+    {CYG_GW_S_LIMITS, "max_fields", CYG_GW_T_COUNT, .only = HTTP, .min = 1, .max = 256, .fallback = "100", AT(limits, max_fields),
      .doc = "Header fields. Beyond: 431."},
-    {CYG_GW_S_LIMITS, "max_body_bytes", CYG_GW_T_SIZE, .min = 0, .max = TIB, .fallback = "0", .fallback_doc = "0 (no limit)", AT(limits, max_body_bytes),
+    {CYG_GW_S_LIMITS, "max_body_bytes", CYG_GW_T_SIZE, .only = HTTP, .min = 0, .max = TIB, .fallback = "0", .fallback_doc = "0 (no limit)", AT(limits, max_body_bytes),
      .doc = "A request's body. Beyond: 413."},
-    {CYG_GW_S_LIMITS, "max_connections", CYG_GW_T_COUNT, .min = 1, .max = 10000000, .fallback = "65536", AT(limits, max_connections),
+    {CYG_GW_S_LIMITS, "max_connections", CYG_GW_T_COUNT, .only = HTTP, .min = 1, .max = 10000000, .fallback = "65536", AT(limits, max_connections),
      .doc = "Open connections at once. Beyond: new ones wait in the kernel's queue."},
+    {CYG_GW_S_LIMITS, "max_connections", CYG_GW_T_COUNT, .only = TCP, .min = 1, .max = 10000000, .fallback = "65536", AT(limits, max_connections),
+     .doc = "Open connections at once. Beyond: new ones are reset."},
+    {CYG_GW_S_LIMITS, "max_connections_per_address", CYG_GW_T_COUNT, .only = TCP, .min = 0, .max = 10000000, .fallback = "0", .fallback_doc = "0 (no limit)", AT(limits, max_connections_per_address),
+     .doc = "Of these, from one client address; of IPv6 from one /64. Beyond: new ones are reset."},
+    {CYG_GW_S_LIMITS, "max_half_closed", CYG_GW_T_COUNT, .only = TCP, .min = 0, .max = 10000000, .fallback = "8192", AT(limits, max_half_closed),
+     .doc = "Of these, with one side ended and the other not. Beyond: the next one that would be is reset."},
+    {CYG_GW_S_LIMITS, "max_sessions", CYG_GW_T_COUNT, .only = UDP, .min = 1, .max = 10000000, .fallback = "8192", AT(limits, max_sessions),
+     .doc = "Clients at once, by address and port; each takes a descriptor. Beyond: datagrams of new ones are dropped."},
+
+    {CYG_GW_S_PROXY_ACCEPT, "accept_from", CYG_GW_T_CIDRS, .required = true, .min = 1, .max = 256, LIST_AT(proxy_accept, accept_from),
+     .doc = "The load balancers: their connections must begin with a PROXY header, version 1 or 2, whose address then counts as the client's. Connections from elsewhere are reset."},
+    {CYG_GW_S_PROXY_ACCEPT, "timeout", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "5s", AT(proxy_accept, timeout),
+     .doc = "For the header. Beyond: the connection is reset."},
 
     {CYG_GW_S_ROUTE, "name", CYG_GW_T_NAME, .required = true, .min = 1, .max = 64, AT(route, name),
      .doc = "Its name in logs and metrics; no other route of the listener has the same."},
@@ -89,7 +116,9 @@ const struct cyg_gw_row cyg_gw_rows[] = {
     {CYG_GW_S_CLUSTER, "balance", CYG_GW_T_CHOICE, .fallback = "round-robin", .choices = "round-robin", .later = "least-request", AT(cluster, balance),
      .doc = "How an endpoint is chosen for a request."},
     {CYG_GW_S_CLUSTER, "pool", CYG_GW_T_SECTION, .child = CYG_GW_S_POOL, AT(cluster, pool),
-     .doc = "The connections kept to each of its endpoints."},
+     .doc = "The connections kept to each of its endpoints, for HTTP."},
+    {CYG_GW_S_CLUSTER, "proxy_protocol", CYG_GW_T_SECTION, .child = CYG_GW_S_PROXY_SEND, AT(cluster, proxy_protocol),
+     .doc = "The PROXY protocol to its endpoints: who the client is."},
     {CYG_GW_S_CLUSTER, "health", CYG_GW_T_LATER, .doc = "Asking endpoints whether they are well."},
     {CYG_GW_S_CLUSTER, "tls", CYG_GW_T_LATER, .doc = "TLS towards endpoints."},
 
@@ -108,6 +137,9 @@ const struct cyg_gw_row cyg_gw_rows[] = {
     {CYG_GW_S_POOL, "max_life", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = 30 * 24 * CYG_HOUR, .fallback_doc = "none", AT(pool, max_life),
      .doc = "How old a connection may become; requests in flight finish. Both times are shortened by up to 10 % for each connection, so that those opened together do not end together."},
 
+    {CYG_GW_S_PROXY_SEND, "send", CYG_GW_T_CHOICE, .fallback = "off", .choices = "off|v1|v2", AT(proxy_send, send),
+     .doc = "The version of the header with which each connection begins, and with `udp` (v2 alone) each datagram. Not for a cluster that an http route names: its connections are shared by many clients."},
+
     {CYG_GW_S_ACCESS_LOG, "path", CYG_GW_T_LOG, .min = 1, .max = 4096, .fallback = "stdout",
      .doc = "Where the lines go."},
     {CYG_GW_S_ACCESS_LOG, "buffer_bytes", CYG_GW_T_SIZE, .min = 4 * KIB, .max = 64 * MIB, .fallback = "1MiB", AT(config, access_log.buffer_bytes),
@@ -119,7 +151,7 @@ const struct cyg_gw_row cyg_gw_rows[] = {
      .doc = "Where it listens. It has no password: choose an address that only operators reach."},
 
     {CYG_GW_S_DRAIN, "timeout", CYG_GW_T_DURATION, .min = CYG_MILLISECOND, .max = CYG_HOUR, .fallback = "30s", AT(config, drain.timeout),
-     .doc = "How long requests in flight may take to finish when the gateway is told to end. What is left then is cut."},
+     .doc = "How long requests and connections in flight may take to finish when the gateway is told to end. What is left then is cut."},
 };
 const size_t cyg_gw_nrows = sizeof cyg_gw_rows / sizeof *cyg_gw_rows;
 
@@ -128,11 +160,13 @@ const struct cyg_gw_section_doc cyg_gw_section_docs[CYG_GW_SECTIONS] = {
     [CYG_GW_S_LISTENER] = {"listeners[]", "An address on which the gateway takes connections, and what it does with their requests."},
     [CYG_GW_S_TIMEOUTS] = {"listeners[].timeouts", "How long a client may take before it is given up."},
     [CYG_GW_S_LIMITS] = {"listeners[].limits", "How much a client may send, and how many clients there may be."},
+    [CYG_GW_S_PROXY_ACCEPT] = {"listeners[].proxy_protocol", "Who may say, in a header before the first byte, for whom a connection was made."},
     [CYG_GW_S_ROUTE] = {"listeners[].routes[]", "Which requests go to which cluster."},
     [CYG_GW_S_MATCH] = {"listeners[].routes[].match", "The requests that a route takes: both host and path must fit. No two routes of a listener may have the same match."},
     [CYG_GW_S_CLUSTER] = {"clusters[]", "A service: the endpoints that do the same work, and how they are used."},
     [CYG_GW_S_POOL] = {"clusters[].pool", "The keep-alive connections to each endpoint of the cluster."},
-    [CYG_GW_S_ACCESS_LOG] = {"access_log", "One JSON line for each request."},
+    [CYG_GW_S_PROXY_SEND] = {"clusters[].proxy_protocol", "Whether the endpoints are told for whom a connection is made."},
+    [CYG_GW_S_ACCESS_LOG] = {"access_log", "One JSON line for each request, TCP connection or UDP session."},
     [CYG_GW_S_ADMIN] = {"admin", "The address for the operator: health, metrics, the configuration in use."},
     [CYG_GW_S_DRAIN] = {"drain", "How the gateway ends when it is told to."},
 };
@@ -158,11 +192,24 @@ const struct cyg_gw_type_doc cyg_gw_type_docs[CYG_GW_TYPES] = {
 };
 // clang-format on
 
-const struct cyg_gw_row *cyg_gw_row_find(enum cyg_gw_section section, cyg_str key) {
-    for (size_t i = 0; i < cyg_gw_nrows; i++)
-        if (cyg_gw_rows[i].section == section && cyg_str_eq(cyg_str_of(cyg_gw_rows[i].key), key))
-            return &cyg_gw_rows[i];
+const struct cyg_gw_row *cyg_gw_row_find(enum cyg_gw_section section, cyg_str key, enum cyg_gw_protocol protocol) {
+    for (size_t i = 0; i < cyg_gw_nrows; i++) {
+        const struct cyg_gw_row *row = &cyg_gw_rows[i];
+        if (row->section == section && cyg_gw_row_applies(row, protocol) && cyg_str_eq(cyg_str_of(row->key), key))
+            return row;
+    }
     return NULL;
+}
+
+const char *cyg_gw_protocol_words(unsigned protocols, char out[CYG_GW_PROTOCOL_WORDS]) {
+    const char *list = cyg_gw_row_find(CYG_GW_S_LISTENER, CYG_STR("protocol"), CYG_GW_HTTP)->choices;
+    cyg_str word;
+    size_t n = 0;
+    out[0] = '\0';
+    for (unsigned p = 0; cyg_gw_next_word(&list, &word); p++)
+        if (protocols >> p & 1)
+            n += (size_t)snprintf(out + n, CYG_GW_PROTOCOL_WORDS - n, "%s" CYG_STR_FMT, n ? " or " : "", CYG_STR_ARG(word));
+    return out;
 }
 
 bool cyg_gw_next_word(const char **list, cyg_str *word) {

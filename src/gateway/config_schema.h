@@ -13,10 +13,12 @@ enum cyg_gw_section {
     CYG_GW_S_LISTENER,
     CYG_GW_S_TIMEOUTS,
     CYG_GW_S_LIMITS,
+    CYG_GW_S_PROXY_ACCEPT,
     CYG_GW_S_ROUTE,
     CYG_GW_S_MATCH,
     CYG_GW_S_CLUSTER,
     CYG_GW_S_POOL,
+    CYG_GW_S_PROXY_SEND,
     CYG_GW_S_ACCESS_LOG,
     CYG_GW_S_ADMIN,
     CYG_GW_S_DRAIN,
@@ -50,6 +52,7 @@ struct cyg_gw_row {
     enum cyg_gw_type type;
     bool required;
     bool optional; /* a section that need not be there, and whose defaults don't count then */
+    unsigned only; /* bits (1 << enum cyg_gw_protocol) of the listeners that have it, each key once for a protocol; 0: all */
     enum cyg_gw_section child;
     int64_t min, max;     /* a number's bounds (nanoseconds, bytes), or those of a list's length, or of a text's */
     const char *fallback; /* what counts when the key is not there, written as in a document; NULL: nothing, or required */
@@ -79,8 +82,17 @@ struct cyg_gw_type_doc {
 };
 extern const struct cyg_gw_type_doc cyg_gw_type_docs[CYG_GW_TYPES];
 
-/* The row of a key in a section, or NULL. */
-const struct cyg_gw_row *cyg_gw_row_find(enum cyg_gw_section section, cyg_str key);
+/* Whether a listener of this protocol has the key; elsewhere the protocol does not matter. */
+static inline bool cyg_gw_row_applies(const struct cyg_gw_row *row, enum cyg_gw_protocol protocol) {
+    return row->only == 0 || (row->only >> protocol & 1) != 0;
+}
+
+/* The row of a key in a section, for a listener of this protocol, or NULL. */
+const struct cyg_gw_row *cyg_gw_row_find(enum cyg_gw_section section, cyg_str key, enum cyg_gw_protocol protocol);
+
+/* The words of a set of protocols, bits as in a row's `only`: "http or tcp". Returns: out. */
+#define CYG_GW_PROTOCOL_WORDS 32
+const char *cyg_gw_protocol_words(unsigned protocols, char out[CYG_GW_PROTOCOL_WORDS]);
 
 /* Takes the next word off a list of words "a|b|c". Returns: false at the end. */
 bool cyg_gw_next_word(const char **list, cyg_str *word);

@@ -121,7 +121,7 @@ static void drain_all(void *arg) {
         cyg_gw_drain_server(gw, s, gw->cut_at - cyg_now());
     }
     (void)cyg_waitgroup_wait(&gw->context.workers);
-    if (gw->admin) (void)cyg_gw_server_shutdown(gw->admin, cyg_now() + ADMIN_DRAIN);
+    if (gw->admin) (void)gw->admin->ops->shutdown(gw->admin, cyg_now() + ADMIN_DRAIN);
     cyg_ctx_cancel(e->done, 0);
 }
 
@@ -175,8 +175,8 @@ void cyg_gw_free(struct cyg_gw *gw) {
         if (gw->log) (void)cyg_linelog_flush(gw->log->lines, cyg_now() + LAST_FLUSH);
         return;
     }
-    for (size_t i = 0; i < gw->nservers; i++) (void)cyg_gw_server_shutdown(gw->servers[i], cyg_now());
-    if (gw->admin) (void)cyg_gw_server_shutdown(gw->admin, cyg_now());
+    for (size_t i = 0; i < gw->nservers; i++) (void)gw->servers[i]->ops->shutdown(gw->servers[i], cyg_now());
+    if (gw->admin) (void)gw->admin->ops->shutdown(gw->admin, cyg_now());
     cyg_snapshot_free(gw->current);
     (void)cyg_waitgroup_wait(&gw->context.workers);
     for (size_t i = 0; i < gw->nservers; i++) cyg_gw_server_free(gw->servers[i]);

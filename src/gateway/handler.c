@@ -23,23 +23,6 @@ struct exchange {
     char own_id[CYG_GW_REQUEST_ID_BYTES];
 };
 
-/* Holds the snapshot for a request on this server: the one in force, or, if that no longer has the server, the last that had.
- * Returns: the server's front in it; NULL only while the gateway ends. */
-static struct cyg_gw_front *hold_front(struct cyg_gw_server *s, cyg_snapshot_hold *hold, const struct cyg_gw_snapshot **out) {
-    cyg_snapshot *const places[] = {s->gw->current, s->last};
-    for (size_t i = 0; i < 2; i++) {
-        struct cyg_gw_snapshot *snapshot = cyg_snapshot_get(places[i], hold);
-        if (!snapshot) continue;
-        struct cyg_gw_front *front = s->id < snapshot->nservers ? snapshot->by_server[s->id] : NULL;
-        if (front) {
-            *out = snapshot;
-            return front;
-        }
-        cyg_snapshot_drop(hold);
-    }
-    return NULL;
-}
-
 static void choose_request_id(struct exchange *x) {
     x->request_id = (cyg_str){0};
     size_t n;
@@ -170,7 +153,7 @@ void cyg_gw_handle(cyg_http_req *req, cyg_http_res *res, void *server) {
     x.server = server;
     x.req = req;
     x.res = res;
-    x.front = hold_front(server, &x.hold, &x.snapshot);
+    x.front = cyg_gw_hold_front(server, &x.hold, &x.snapshot);
     if (!x.front) {
         cyg_http_res_close(res);
         (void)cyg_http_send(res, 503, "text/plain", "shutting down\n", 14);
@@ -196,7 +179,7 @@ void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr
     struct cyg_gw_server *s = server;
     cyg_snapshot_hold hold;
     const struct cyg_gw_snapshot *snapshot;
-    struct cyg_gw_front *front = hold_front(s, &hold, &snapshot);
+    struct cyg_gw_front *front = cyg_gw_hold_front(s, &hold, &snapshot);
     if (!front) return;
     cyg_gw_refusals_count(&front->refusals, reason);
     if (snapshot->log) {
@@ -218,4 +201,46 @@ void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr
         (void)cyg_gw_access_write(snapshot->log->lines, &a);
     }
     cyg_snapshot_drop(&hold);
+}
+
+/* ---- before the first request ------------------------------------------------------------------------------------- */
+
+static void log_begin(const struct cyg_gw_server *s, const struct cyg_gw_snapshot *snapshot,
+                      const struct cyg_gw_front *front, const cyg_addr *peer, int64_t duration_ns,
+                      enum cyg_gw_ending ending) {
+    char remote[CYG_ADDR_STRLEN];
+    struct cyg_gw_access a = {
+        .start_unix_ns = cyg_unix_nano() - duration_ns,
+        .response_flags = cyg_str_of(cyg_gw_ending_info(ending)->flags),
+        .response_code_details = cyg_str_of(cyg_gw_ending_info(ending)->word),
+        .duration_ns = duration_ns,
+        .upstream_service_ns = -1,
+        .downstream_local_address = cyg_str_of(s->text),
+        .downstream_remote_address = {remote, cyg_addr_format(peer, remote, sizeof remote)},
+        .listener = front->config->name,
+        .config_version = snapshot->config->version,
+    };
+    (void)cyg_gw_access_write(snapshot->log->lines, &a);
+}
+
+int cyg_gw_begin(void *server, cyg_conn *c, cyg_addr *peer) {
+    struct cyg_gw_server *s = server;
+    cyg_snapshot_hold hold;
+    const struct cyg_gw_snapshot *snapshot;
+    struct cyg_gw_front *front = cyg_gw_hold_front(s, &hold, &snapshot);
+    if (!front) return CYG_ECLOSED;
+    struct cyg_gw_parties parties = {.client = *peer};
+    enum cyg_gw_ending ending;
+    cyg_time started = cyg_now();
+    int err = 0;
+    if (front->config->proxy_protocol.naccept_from > 0) /* a reload may have taken it away since */
+        err = cyg_gw_proxy_accept(c, &front->config->proxy_protocol, &front->proxy, &parties, &ending);
+    if (err < 0) {
+        cyg_gw_refusals_count(&front->refusals, cyg_gw_ending_info(ending)->word);
+        if (snapshot->log) log_begin(s, snapshot, front, peer, cyg_now() - started, ending);
+    } else {
+        *peer = parties.client;
+    }
+    cyg_snapshot_drop(&hold);
+    return err;
 }

@@ -22,23 +22,37 @@ static void single(struct cyg_gw_text *t, const char *name, const char *type, co
 
 struct front_numbers {
     const char *name;
-    cyg_http_server_stats http;
-    cyg_listener_stats sockets;
+    enum cyg_gw_protocol protocol;
+    struct cyg_gw_server_numbers now;
 };
+
+/* For .only. */
+#define HTTP (1u << CYG_GW_HTTP)
+#define TCP (1u << CYG_GW_TCP)
+#define UDP (1u << CYG_GW_UDP)
 
 static const struct {
     const char *name, *type, *help;
     size_t at;
+    unsigned only; /* protocols, bits */
 } listener_rows[] = {
-    {"cygnet_listener_connections", "gauge", "Connections open now.", offsetof(struct front_numbers, http.conns)},
+    {"cygnet_listener_connections", "gauge", "Connections open now.",
+     offsetof(struct cyg_gw_server_numbers, connections), HTTP | TCP},
     {"cygnet_listener_connections_total", "counter", "Connections accepted.",
-     offsetof(struct front_numbers, sockets.accepted_total)},
+     offsetof(struct cyg_gw_server_numbers, sockets.accepted_total), HTTP | TCP},
     {"cygnet_listener_requests_in_flight", "gauge", "Requests being handled now.",
-     offsetof(struct front_numbers, http.requests)},
+     offsetof(struct cyg_gw_server_numbers, requests), HTTP},
+    {"cygnet_listener_half_closed", "gauge", "Connections of which one side has ended its direction, now.",
+     offsetof(struct cyg_gw_server_numbers, half_closed), TCP},
+    {"cygnet_listener_sessions", "gauge", "Clients that datagrams are passed on for, now.",
+     offsetof(struct cyg_gw_server_numbers, connections), UDP},
+    {"cygnet_listener_receive_drops_total", "counter",
+     "Datagrams that the kernel dropped because they were not read fast enough.",
+     offsetof(struct cyg_gw_server_numbers, drops), UDP},
     {"cygnet_listener_accept_calls_total", "counter", "accept4 system calls.",
-     offsetof(struct front_numbers, sockets.accept_calls_total)},
+     offsetof(struct cyg_gw_server_numbers, sockets.accept_calls_total), HTTP | TCP},
     {"cygnet_listener_accept_pauses_total", "counter", "Times accepting waited because descriptors ran out.",
-     offsetof(struct front_numbers, sockets.pauses_total)},
+     offsetof(struct cyg_gw_server_numbers, sockets.pauses_total), HTTP | TCP},
 };
 
 /* The servers of the snapshot's listeners; those being drained after a reload are not shown. */
@@ -47,10 +61,10 @@ static size_t read_fronts(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, st
     cyg_mutex_lock(&gw->lock);
     for (size_t id = 0; id < s->nservers && id < gw->nservers; id++) {
         struct cyg_gw_server *server = gw->servers[id];
-        if (!s->by_server[id] || !server->http || !server->listener) continue;
+        if (!s->by_server[id]) continue;
         out[n].name = s->by_server[id]->config->name.p;
-        cyg_gw_server_stats(server, &out[n].http);
-        cyg_listener_get_stats(server->listener, &out[n].sockets);
+        out[n].protocol = s->by_server[id]->config->protocol;
+        server->ops->stats(server, &out[n].now);
         n++;
     }
     cyg_mutex_unlock(&gw->lock);
@@ -65,11 +79,14 @@ static void write_listeners(struct cyg_gw *gw, const struct cyg_gw_snapshot *s, 
     }
     size_t n = read_fronts(gw, s, all);
     for (size_t r = 0; n > 0 && r < sizeof listener_rows / sizeof *listener_rows; r++) {
-        cyg_gw_text_family(t, listener_rows[r].name, listener_rows[r].type, listener_rows[r].help);
+        bool begun = false;
         for (size_t i = 0; i < n; i++) {
+            if (!(listener_rows[r].only >> all[i].protocol & 1)) continue;
+            if (!begun) cyg_gw_text_family(t, listener_rows[r].name, listener_rows[r].type, listener_rows[r].help);
+            begun = true;
             cyg_gw_text_printf(t, "%s{listener=", listener_rows[r].name);
             cyg_gw_text_label(t, all[i].name);
-            uint64_t value = *(const uint64_t *)((const char *)&all[i] + listener_rows[r].at);
+            uint64_t value = *(const uint64_t *)((const char *)&all[i].now + listener_rows[r].at);
             cyg_gw_text_printf(t, "} %llu\n", (unsigned long long)value);
         }
     }

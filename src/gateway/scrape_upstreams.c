@@ -92,6 +92,14 @@ static void write_waits(const struct upstreams *u) {
     }
 }
 
+/* Of the pool, and of the connections beside it, each of which serves one client alone. */
+static void read_stats(const struct cyg_gw_upstream *e, cyg_connpool_stats *out) {
+    cyg_connpool_get_stats(cyg_http_pool_conns(e->pool), out);
+    out->in_use += __atomic_load_n(&e->direct.open, __ATOMIC_RELAXED);
+    out->opens_total += __atomic_load_n(&e->direct.dials, __ATOMIC_RELAXED);
+    out->open_errors_total += __atomic_load_n(&e->direct.dial_errors, __ATOMIC_RELAXED);
+}
+
 void cyg_gw_scrape_upstreams(const struct cyg_gw_snapshot *s, struct cyg_gw_text *t) {
     struct upstreams u = {.t = t, .all = calloc(s->config->nendpoints, sizeof *u.all)};
     if (!u.all) {
@@ -104,7 +112,7 @@ void cyg_gw_scrape_upstreams(const struct cyg_gw_snapshot *s, struct cyg_gw_text
             struct upstream *one = &u.all[u.n++];
             one->cluster = m->config->name.p;
             one->endpoint = m->endpoints[e]->address;
-            cyg_connpool_get_stats(cyg_http_pool_conns(m->endpoints[e]->pool), &one->stats);
+            read_stats(m->endpoints[e], &one->stats);
         }
     }
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) write_row(&u, r);

@@ -6,8 +6,10 @@
 
 #include "gateway/cluster.h"
 #include "gateway/config.h"
+#include "gateway/l4.h"
 #include "gateway/log_file.h"
 #include "gateway/metrics.h"
+#include "gateway/proxy_accept.h"
 #include "gateway/router.h"
 
 /* What a snapshot is built with, and outlived by. */
@@ -21,9 +23,11 @@ struct cyg_gw_context {
 /* One listener of the document. */
 struct cyg_gw_front {
     const struct cyg_gw_listener *config;
-    struct cyg_gw_router *router;
+    struct cyg_gw_router *router; /* http, as traffic and refusals */
     struct cyg_gw_traffic *traffic; /* one a route, in the order of config->routes, and one for requests without a route */
     struct cyg_gw_refusals refusals;
+    struct cyg_gw_l4 *l4;               /* tcp, udp; else NULL */
+    struct cyg_gw_proxy_counters proxy; /* with proxy_protocol */
 };
 
 struct cyg_gw_snapshot {

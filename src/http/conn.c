@@ -22,7 +22,7 @@ static void linger_ready(void *arg, int why);
  * and a read that finds nothing must not wait for ever. It lies up to an eighth later than asked, so that it is set anew only
  * every so many requests. */
 static int go_idle(struct http_conn *hc) {
-    cyg_duration idle = hc->server->opts.idle_timeout;
+    cyg_duration idle = HTTP_LIKELY(hc->begun) ? hc->server->opts.idle_timeout : hc->server->opts.head_timeout;
     cyg_time now = cyg_now_cached(), d = hc->read_deadline;
     if (HTTP_UNLIKELY(d < now + idle || d > now + idle + idle / 8)) {
         hc->read_deadline = d = now + idle + idle / 8;
@@ -81,6 +81,7 @@ void http_conn_start(cyg_http_server *s, cyg_conn *c) {
     }
     hc->c = c;
     hc->server = s;
+    hc->begun = s->opts.on_begin == NULL;
     hc->shard = (uint16_t)(cyg_proc_hint() & (s->nshards - 1));
     __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&s->nconns, 1, __ATOMIC_RELAXED);
@@ -88,20 +89,24 @@ void http_conn_start(cyg_http_server *s, cyg_conn *c) {
     if (go_idle(hc) < 0) conn_end(hc);
 }
 
-void http_conn_peer(struct http_conn *hc) {
-    if (hc->peer_known) return;
-    cyg_addr a;
+static void set_peer(struct http_conn *hc, const cyg_addr *a) {
     hc->peer_known = true;
-    if (cyg_conn_peer_addr(hc->c, &a) < 0) return;
-    hc->peer_family = a.family;
-    hc->peer_port = a.port;
-    hc->peer_scope = a.scope;
-    memcpy(hc->peer_ip, a.ip, sizeof hc->peer_ip);
-    if (a.family == CYG_AF_UNIX) return;
-    size_t n = cyg_addr_format_ip(&a, hc->peer_text, sizeof hc->peer_text);
+    hc->peer_family = a->family;
+    hc->peer_port = a->port;
+    hc->peer_scope = a->scope;
+    memcpy(hc->peer_ip, a->ip, sizeof hc->peer_ip);
+    if (a->family == CYG_AF_UNIX || a->family == CYG_AF_NONE) return;
+    size_t n = cyg_addr_format_ip(a, hc->peer_text, sizeof hc->peer_text);
     hc->peer_ip_n = (uint8_t)n;
     hc->peer_ip_at = memchr(hc->peer_text, ':', n) != NULL; /* behind its bracket */
-    hc->peer_text_n = (uint8_t)cyg_addr_format(&a, hc->peer_text, sizeof hc->peer_text);
+    hc->peer_text_n = (uint8_t)cyg_addr_format(a, hc->peer_text, sizeof hc->peer_text);
+}
+
+void http_conn_peer(struct http_conn *hc) {
+    if (hc->peer_known) return;
+    cyg_addr a = {0};
+    (void)cyg_conn_peer_addr(hc->c, &a);
+    set_peer(hc, &a);
 }
 
 /* ---- the end with the client still sending ----------------------------------------------------------------------- */
@@ -287,9 +292,29 @@ static inline void x_init(struct http_x *x, struct http_conn *hc, struct http_sb
     x->no_body = 0;
 }
 
+/* Lets the program look at a new connection, and tell whose it is; then waits for the first request, which may be there already. */
+static __attribute__((noinline)) void begin(struct http_conn *hc) {
+    const cyg_http_server_opts *o = &hc->server->opts;
+    cyg_addr a = {0};
+    (void)cyg_conn_peer_addr(hc->c, &a);
+    hc->begun = true;
+    if (o->on_begin(o->on_begin_arg, hc->c, &a) == 0) {
+        set_peer(hc, &a);
+        hc->read_deadline = 0; /* it may have been set to anything */
+        if (go_idle(hc) == 0) return;
+    } else {
+        (void)cyg_conn_reset_on_close(hc->c);
+    }
+    conn_end(hc);
+}
+
 static void conn_ready(void *arg, int why) {
     struct http_conn *hc = arg;
     cyg_http_server *s = hc->server;
+    if (HTTP_UNLIKELY(why == 0 && !hc->begun)) {
+        begin(hc);
+        return;
+    }
     struct http_sbuf *buf = why == 0 ? http_buf_get() : NULL;
     if (HTTP_UNLIKELY(!buf)) {
         conn_end(hc);

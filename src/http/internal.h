@@ -97,6 +97,7 @@ struct http_conn {
     uint8_t handling;              /* a handler runs; written by the owner, relaxed atomic */
     bool cut;                      /* closed by a shutdown; guard: shard lock */
     bool lingering;                /* only waits for the peer's end; written by the owner, atomic */
+    bool begun;                    /* on_begin need not be called any more; owner only */
     bool peer_known;               /* the fields below are filled in; owner only */
     uint8_t peer_text_n;           /* of peer_text, which is "ADDRESS:PORT"; 0 for a Unix socket */
     uint8_t peer_ip_at, peer_ip_n; /* the address within it, for X-Forwarded-For */
@@ -146,6 +147,12 @@ void http_conn_start(cyg_http_server *s, cyg_conn *c);
 void http_conn_finish(struct http_conn *hc);
 /* Fills in the peer fields. */
 void http_conn_peer(struct http_conn *hc);
+/* The address that they hold. */
+static inline cyg_addr http_conn_peer_addr(const struct http_conn *hc) {
+    cyg_addr a = {.family = hc->peer_family, .port = hc->peer_port, .scope = hc->peer_scope};
+    memcpy(a.ip, hc->peer_ip, sizeof hc->peer_ip);
+    return a;
+}
 
 /* ---- an exchange: a connection being served ---------------------------------------------------------------------- */
 

@@ -57,10 +57,8 @@ int64_t cyg_http_req_content_length(const cyg_http_req *req) {
 const cyg_addr *cyg_http_req_peer(const cyg_http_req *creq) {
     cyg_http_req *req = (cyg_http_req *)(uintptr_t)creq; /* filled in when first asked for */
     if (!req->peer_filled) {
-        struct http_conn *hc = req->x->hc;
-        http_conn_peer(hc);
-        req->peer = (cyg_addr){.family = hc->peer_family, .port = hc->peer_port, .scope = hc->peer_scope};
-        memcpy(req->peer.ip, hc->peer_ip, sizeof req->peer.ip);
+        http_conn_peer(req->x->hc);
+        req->peer = http_conn_peer_addr(req->x->hc);
         req->peer_filled = true;
     }
     return &req->peer;

@@ -230,7 +230,7 @@ void http_refuse(struct http_x *x, cyg_http_req *req, int status, const char *re
     x->out_n = o.n;
     (void)http_x_flush(x);
     if (!x->s->opts.on_refused) return;
-    cyg_addr peer;
-    if (cyg_conn_peer_addr(x->hc->c, &peer) < 0) memset(&peer, 0, sizeof peer);
+    http_conn_peer(x->hc);
+    cyg_addr peer = http_conn_peer_addr(x->hc);
     x->s->opts.on_refused(x->s->opts.on_refused_arg, status, reason, &peer, req);
 }

@@ -32,15 +32,25 @@ static void check_match(const struct cyg_gw_match *m) {
 static void check_listener(const struct cyg_gw_config *c, const struct cyg_gw_listener *l) {
     check_text(l->name);
     check_text(l->address);
-    EXPECT(l->network && l->bind && l->addr.family != CYG_AF_NONE && l->nroutes > 0);
-    EXPECT(l->timeouts.head > 0 && l->timeouts.idle > 0 && l->timeouts.body > 0 && l->timeouts.write > 0);
-    EXPECT(l->limits.max_head_bytes > 0 && l->limits.max_fields > 0 && l->limits.max_connections > 0);
+    EXPECT(l->network && l->bind && l->addr.family != CYG_AF_NONE && l->timeouts.idle > 0);
+    EXPECT((l->nroutes > 0) == (l->protocol == CYG_GW_HTTP) && (l->cluster != NULL) == (l->nroutes == 0));
+    if (l->protocol == CYG_GW_HTTP) {
+        EXPECT(l->timeouts.head > 0 && l->timeouts.body > 0 && l->timeouts.write > 0);
+        EXPECT(l->limits.max_head_bytes > 0 && l->limits.max_fields > 0);
+    } else {
+        EXPECT(l->cluster >= c->clusters && l->cluster < c->clusters + c->nclusters);
+    }
+    EXPECT((l->timeouts.half_closed > 0) == (l->protocol == CYG_GW_TCP));
+    EXPECT((l->limits.max_sessions > 0) == (l->protocol == CYG_GW_UDP));
+    EXPECT((l->limits.max_connections > 0) == (l->protocol != CYG_GW_UDP));
+    EXPECT((l->proxy_protocol.naccept_from > 0) == (l->proxy_protocol.timeout > 0));
     for (size_t i = 0; i < l->nroutes; i++) {
         const struct cyg_gw_route *r = &l->routes[i];
         check_text(r->name);
         check_match(&r->match);
         EXPECT(r->timeout > 0 && r->position < l->nroutes);
         EXPECT(r->cluster >= c->clusters && r->cluster < c->clusters + c->nclusters);
+        EXPECT(r->cluster->proxy_protocol.send == CYG_GW_PROXY_OFF);
     }
     for (size_t i = 0; i < l->ntrusted; i++)
         EXPECT(l->trusted[i].prefix <= (l->trusted[i].family == CYG_AF_IPV4 ? 32 : 128));

@@ -38,7 +38,7 @@ def test_goroutine_profile_adds_up_by_start_site(gateway, app, tmp_path):
     g = gateway(base_config([app().port]))
     text = top(tmp_path, profile(g, "/debug/pprof/goroutine"), "-cum")
     assert "Type: goroutines" in text
-    accept = {n: v for n, v in rows(text).items() if re.search(r"(^|@)server\.c:\d+$", n)}
+    accept = {n: v for n, v in rows(text).items() if re.search(r"(^|@)server_http\.c:\d+$", n)}
     assert [cum for _, cum in accept.values()] == ["2"], text  # one accept loop for the web listener, one for the admin's
     plain = g.admin_get("/debug/pprof/goroutine?debug=1")
     assert plain.field("Content-Type").startswith("text/plain")

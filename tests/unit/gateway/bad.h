@@ -22,12 +22,18 @@ extern const size_t nbad_documents, nbad_values;
 #define L "listeners: [{name: web, address: ':80', routes: [{name: r, cluster: c}]}]\n"
 #define C "clusters: [{name: c, endpoints: ['127.0.0.1:1']}]\n"
 
-/* ... and with room for what is wrong: further keys of a listener or cluster (from line 5, 4 of the piece on), or routes. */
+/* ... and with room for what is wrong: further keys of a listener or cluster (from line 5, of L4 6, of a cluster 4 of the piece on), or routes. */
 #define LISTENER(keys)     \
     "listeners:\n"         \
     "  - name: web\n"      \
     "    address: ':80'\n" \
     "    routes: [{name: r, cluster: c}]\n" keys
+#define L4(protocol, keys)         \
+    "listeners:\n"                 \
+    "  - name: db\n"               \
+    "    address: ':3306'\n"       \
+    "    protocol: " protocol "\n" \
+    "    cluster: c\n" keys
 #define ROUTES(routes) "listeners: [{name: web, address: ':80', routes: [\n" routes "]}]\n"
 #define CLUSTER(keys) \
     "clusters:\n"     \

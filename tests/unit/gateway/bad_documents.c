@@ -63,7 +63,7 @@ const struct bad_document bad_documents[] = {
      "t.yaml:1:10: found the anchor \"v\", expected plain YAML without anchors, aliases and tags\n"
      "t.yaml:3:19: found the alias \"v\", expected plain YAML without anchors, aliases and tags"},
     {"merge key", DOC(V L "clusters: [{<<: {name: c}, name: c, endpoints: ['127.0.0.1:1']}]\n"),
-     "t.yaml:3:13: unknown key \"<<\" in clusters[0], expected one of: name, endpoints, connect_timeout, balance, pool"},
+     "t.yaml:3:13: unknown key \"<<\" in clusters[0], expected one of: name, endpoints, connect_timeout, balance, pool, proxy_protocol"},
     {"tag", DOC("version: !!str v1\n" L C),
      "t.yaml:1:10: found the tag \"tag:yaml.org,2002:str\", expected plain YAML without anchors, aliases and tags"},
     {"own tag", DOC(V L "clusters: !all [{name: c, endpoints: ['127.0.0.1:1']}]\n"),
@@ -112,25 +112,41 @@ const struct bad_document bad_documents[] = {
      "t.yaml:6:5: duplicate key \"name\"; it stands in line 3 already"},
     {"not yet: telemetry", DOC(V L C "telemetry:\n" "  traces: { endpoint: 'http://127.0.0.1:4318' }\n"),
      "t.yaml:4:1: telemetry: not supported in this version"},
-    {"not yet: tls, proxy_protocol, cluster of a listener", DOC(V LISTENER("    tls: {}\n" "    proxy_protocol: {}\n" "    cluster: c\n") C),
-     "t.yaml:6:5: listeners[0].tls: not supported in this version\n"
-     "t.yaml:7:5: listeners[0].proxy_protocol: not supported in this version\n"
-     "t.yaml:8:5: listeners[0].cluster: not supported in this version"},
-    {"not yet: half_closed", DOC(V LISTENER("    timeouts: {half_closed: 30s}\n") C),
-     "t.yaml:6:16: listeners[0].timeouts.half_closed: not supported in this version"},
+    {"not yet: tls", DOC(V LISTENER("    tls: {}\n") C),
+     "t.yaml:6:5: listeners[0].tls: not supported in this version"},
     {"not yet: retries", DOC(V ROUTES("{name: r, cluster: c, retries: {attempts: 2}}\n") C),
      "t.yaml:3:23: listeners[0].routes[0].retries: not supported in this version"},
     {"not yet: health, tls of a cluster", DOC(V L CLUSTER("    health: { path: /healthz }\n" "    tls: {}\n")),
      "t.yaml:6:5: clusters[0].health: not supported in this version\n"
      "t.yaml:7:5: clusters[0].tls: not supported in this version"},
-    {"not yet: protocol tcp", DOC(V LISTENER("    protocol: tcp\n") C),
-     "t.yaml:6:15: listeners[0].protocol: found \"tcp\", which is not supported in this version, expected http"},
-    {"not yet: protocol udp", DOC(V LISTENER("    protocol: udp\n") C),
-     "t.yaml:6:15: listeners[0].protocol: found \"udp\", which is not supported in this version, expected http"},
+    {"keys of tcp in a listener of http", DOC(V LISTENER("    cluster: c\n" "    timeouts: {half_closed: 30s}\n" "    limits: {max_sessions: 1, max_half_closed: 1}\n") C),
+     "t.yaml:6:5: listeners[0].cluster: only for listeners whose protocol is tcp or udp\n"
+     "t.yaml:7:16: listeners[0].timeouts.half_closed: only for listeners whose protocol is tcp\n"
+     "t.yaml:8:14: listeners[0].limits.max_sessions: only for listeners whose protocol is udp\n"
+     "t.yaml:8:31: listeners[0].limits.max_half_closed: only for listeners whose protocol is tcp"},
+    {"keys of http in a listener of tcp", DOC(V L4("tcp", "    routes: []\n" "    trusted: []\n" "    timeouts: {head: 1s, idle: 1s}\n" "    limits: {max_fields: 1}\n") C),
+     "t.yaml:7:5: listeners[0].routes: only for listeners whose protocol is http\n"
+     "t.yaml:8:5: listeners[0].trusted: only for listeners whose protocol is http\n"
+     "t.yaml:9:16: listeners[0].timeouts.head: only for listeners whose protocol is http\n"
+     "t.yaml:10:14: listeners[0].limits.max_fields: only for listeners whose protocol is http"},
+    {"keys of tcp in a listener of udp", DOC(V L4("udp", "    proxy_protocol: {accept_from: [10.0.0.0/8]}\n" "    limits: {max_connections: 1}\n") C),
+     "t.yaml:7:5: listeners[0].proxy_protocol: only for listeners whose protocol is http or tcp\n"
+     "t.yaml:8:14: listeners[0].limits.max_connections: only for listeners whose protocol is http or tcp"},
+    {"unknown key in a listener of tcp", DOC(V L4("tcp", "    limits: {max_conns: 1}\n" "    rotes: 1\n") C),
+     "t.yaml:7:14: unknown key \"max_conns\" in listeners[0].limits; did you mean \"max_connections\"?\n"
+     "t.yaml:8:5: unknown key \"rotes\" in listeners[0], expected one of: name, address, protocol, cluster, timeouts, proxy_protocol, limits"},
+    {"no cluster in a listener of tcp", DOC(V "listeners:\n" "  - {name: a, address: ':80', protocol: tcp}\n" C),
+     "t.yaml:3:5: listeners[0]: key \"cluster\" is missing, expected the name of a cluster"},
+    {"no accept_from", DOC(V L4("tcp", "    proxy_protocol: {}\n") C),
+     "t.yaml:7:21: listeners[0].proxy_protocol: key \"accept_from\" is missing, expected a list of blocks"},
+    {"empty accept_from", DOC(V L4("tcp", "    proxy_protocol: {accept_from: []}\n") C),
+     "t.yaml:7:35: listeners[0].proxy_protocol.accept_from: found an empty list, expected at least one"},
+    {"no version of the PROXY protocol", DOC(V L4("tcp", "") CLUSTER("    proxy_protocol: {send: v3}\n")),
+     "t.yaml:10:28: clusters[0].proxy_protocol.send: found \"v3\", expected off or v1 or v2"},
     {"not yet: least-request", DOC(V L CLUSTER("    balance: least-request\n")),
      "t.yaml:6:14: clusters[0].balance: found \"least-request\", which is not supported in this version, expected round-robin"},
     {"no such protocol", DOC(V LISTENER("    protocol: spdy\n") C),
-     "t.yaml:6:15: listeners[0].protocol: found \"spdy\", expected http"},
+     "t.yaml:6:15: listeners[0].protocol: found \"spdy\", expected http or tcp or udp"},
     {"no such balance", DOC(V L CLUSTER("    balance: roundrobin\n")),
      "t.yaml:6:14: clusters[0].balance: found \"roundrobin\", expected round-robin"},
     {"missing in a listener", DOC(V "listeners:\n" "  - routes: [{name: r, cluster: c}]\n" C),
@@ -164,9 +180,9 @@ const struct bad_document bad_documents[] = {
     {"map for a text", DOC(V L "clusters: [{name: {}, endpoints: ['127.0.0.1:1']}]\n"),
      "t.yaml:3:19: clusters[0].name: found a map, expected a name of letters, digits and _.-, such as orders"},
     {"map for a choice", DOC(V LISTENER("    protocol: {http: 1}\n") C),
-     "t.yaml:6:15: listeners[0].protocol: found a map, expected http"},
+     "t.yaml:6:15: listeners[0].protocol: found a map, expected http or tcp or udp"},
     {"nothing for a choice", DOC(V LISTENER("    protocol:\n") C),
-     "t.yaml:6:14: listeners[0].protocol: found nothing, expected http"},
+     "t.yaml:6:14: listeners[0].protocol: found nothing, expected http or tcp or udp"},
     {"list for a number", DOC(V LISTENER("    limits: {max_fields: [1]}\n") C),
      "t.yaml:6:26: listeners[0].limits.max_fields: found a list, expected a whole number"},
     {"nothing for a text", DOC("version: ~\n" L C),

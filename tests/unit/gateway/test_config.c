@@ -49,7 +49,21 @@ static const char everything[] =
     "  - name: local\n"
     "    address: unix:/run/web.sock\n"
     "    routes: [{ name: all, cluster: shop }]\n"
+    "  - name: database\n"
+    "    address: ':3306'\n"
+    "    protocol: tcp\n"
+    "    cluster: mysql\n"
+    "    proxy_protocol: { accept_from: [10.1.0.0/16, '::1'], timeout: 3s }\n"
+    "    timeouts: { idle: 2h, half_closed: 10s }\n"
+    "    limits: { max_connections: 9, max_connections_per_address: 3, max_half_closed: 4 }\n"
+    "  - name: names\n"
+    "    address: ':53'\n"
+    "    protocol: udp\n"
+    "    cluster: mysql\n"
+    "    timeouts: { idle: 5s }\n"
+    "    limits: { max_sessions: 6 }\n"
     "clusters:\n"
+    "  - { name: mysql, endpoints: ['127.0.0.1:13306'], proxy_protocol: { send: v2 } }\n"
     "  - name: shop\n"
     "    endpoints: ['unix:@shop', '[::1]:9003']\n"
     "  - name: orders\n"
@@ -67,10 +81,10 @@ static void test_every_key_lands_in_its_field(void **state) {
     struct cyg_gw_config *c = parse(everything);
     assert_str(c->version, "2026-11-23.1");
     assert_str(c->source, "t.yaml");
-    assert_int_equal(c->nlisteners, 2);
-    assert_int_equal(c->nclusters, 2);
+    assert_int_equal(c->nlisteners, 4);
+    assert_int_equal(c->nclusters, 3);
     assert_int_equal(c->nroutes, 2);
-    assert_int_equal(c->nendpoints, 3);
+    assert_int_equal(c->nendpoints, 4);
 
     assert_false(c->access_log.off);
     assert_string_equal(c->access_log.path, "access.log");
@@ -114,7 +128,7 @@ static void test_listeners_and_routes_land_in_their_fields(void **state) {
     assert_str(r->match.host, "shop.example.com");
     assert_int_equal(r->match.path_kind, CYG_GW_PATH_PREFIX);
     assert_str(r->match.path, "/orders/");
-    assert_ptr_equal(r->cluster, &c->clusters[1]);
+    assert_ptr_equal(r->cluster, &c->clusters[2]);
     assert_int_equal(r->timeout, 90 * CYG_SECOND);
     assert_string_equal(c->listeners[1].network, "unix");
     assert_string_equal(c->listeners[1].bind, "/run/web.sock");
@@ -125,10 +139,10 @@ static void test_listeners_and_routes_land_in_their_fields(void **state) {
 static void test_clusters_land_in_their_fields(void **state) {
     (void)state;
     struct cyg_gw_config *c = parse(everything);
-    const struct cyg_gw_cluster *shop = &c->clusters[0], *orders = &c->clusters[1];
+    const struct cyg_gw_cluster *shop = &c->clusters[1], *orders = &c->clusters[2];
     assert_str(orders->name, "orders");
-    assert_int_equal(shop->index, 0);
-    assert_int_equal(orders->index, 1);
+    assert_int_equal(shop->index, 1);
+    assert_int_equal(orders->index, 2);
     assert_int_equal(orders->connect_timeout, 250 * CYG_MILLISECOND);
     assert_int_equal(orders->balance, CYG_GW_ROUND_ROBIN);
     assert_int_equal(orders->pool.max_connections, 4);
@@ -145,6 +159,34 @@ static void test_clusters_land_in_their_fields(void **state) {
     assert_str(shop->endpoints[0].text, "unix:@shop");
     assert_string_equal(shop->endpoints[0].addr.path, "@shop");
     assert_int_equal(shop->endpoints[1].addr.family, CYG_AF_IPV6);
+    assert_int_equal(shop->proxy_protocol.send, CYG_GW_PROXY_OFF);
+    assert_int_equal(c->clusters[0].proxy_protocol.send, CYG_GW_PROXY_V2);
+    cyg_gw_config_free(c);
+}
+
+static void test_listeners_of_tcp_and_udp_land_in_their_fields(void **state) {
+    (void)state;
+    struct cyg_gw_config *c = parse(everything);
+    const struct cyg_gw_listener *tcp = &c->listeners[2], *udp = &c->listeners[3];
+    assert_int_equal(tcp->protocol, CYG_GW_TCP);
+    assert_string_equal(tcp->network, "tcp");
+    assert_ptr_equal(tcp->cluster, &c->clusters[0]);
+    assert_int_equal(tcp->nroutes, 0);
+    assert_int_equal(tcp->timeouts.idle, 2 * CYG_HOUR);
+    assert_int_equal(tcp->timeouts.half_closed, 10 * CYG_SECOND);
+    assert_int_equal(tcp->timeouts.head, 0);
+    assert_int_equal(tcp->limits.max_connections, 9);
+    assert_int_equal(tcp->limits.max_connections_per_address, 3);
+    assert_int_equal(tcp->limits.max_half_closed, 4);
+    assert_int_equal(tcp->proxy_protocol.naccept_from, 2);
+    assert_str(tcp->proxy_protocol.accept_from[0].text, "10.1.0.0/16");
+    assert_int_equal(tcp->proxy_protocol.timeout, 3 * CYG_SECOND);
+    assert_int_equal(udp->protocol, CYG_GW_UDP);
+    assert_string_equal(udp->network, "udp");
+    assert_ptr_equal(udp->cluster, &c->clusters[0]);
+    assert_int_equal(udp->timeouts.idle, 5 * CYG_SECOND);
+    assert_int_equal(udp->limits.max_sessions, 6);
+    assert_null(c->listeners[0].cluster);
     cyg_gw_config_free(c);
 }
 
@@ -186,6 +228,26 @@ static void test_defaults_fill_what_is_not_there(void **state) {
     assert_int_equal(c->access_log.flush_interval, 100 * CYG_MILLISECOND);
     assert_false(c->admin.on);
     assert_int_equal(c->drain.timeout, 30 * CYG_SECOND);
+    cyg_gw_config_free(c);
+}
+
+/* The same key has another default with another protocol. */
+static void test_defaults_depend_on_the_protocol(void **state) {
+    (void)state;
+    struct cyg_gw_config *c = parse("version: 7\n"
+                                    "listeners: [{ name: a, address: ':80', protocol: tcp, cluster: c },\n"
+                                    "            { name: b, address: ':80', protocol: udp, cluster: c }]\n" /* no collision */
+                                    "clusters: [{ name: c, endpoints: ['127.0.0.1:1'] }]\n");
+    const struct cyg_gw_listener *tcp = &c->listeners[0], *udp = &c->listeners[1];
+    assert_int_equal(tcp->timeouts.idle, CYG_HOUR);
+    assert_int_equal(tcp->timeouts.half_closed, 30 * CYG_SECOND);
+    assert_int_equal(tcp->limits.max_connections, 65536);
+    assert_int_equal(tcp->limits.max_connections_per_address, 0);
+    assert_int_equal(tcp->limits.max_half_closed, 8192);
+    assert_int_equal(tcp->proxy_protocol.naccept_from, 0);
+    assert_int_equal(udp->timeouts.idle, 60 * CYG_SECOND);
+    assert_int_equal(udp->limits.max_sessions, 8192);
+    assert_int_equal(udp->limits.max_connections, 0);
     cyg_gw_config_free(c);
 }
 
@@ -263,7 +325,9 @@ static void test_every_row_is_whole(void **state) {
     for (size_t i = 0; i < cyg_gw_nrows; i++) {
         const struct cyg_gw_row *r = &cyg_gw_rows[i];
         assert_non_null(r->doc);
-        assert_ptr_equal(cyg_gw_row_find(r->section, cyg_str_of(r->key)), r); /* no key twice */
+        for (int p = 0; p < CYG_GW_PROTOCOLS; p++) /* no key twice */
+            if (cyg_gw_row_applies(r, (enum cyg_gw_protocol)p))
+                assert_ptr_equal(cyg_gw_row_find(r->section, cyg_str_of(r->key), (enum cyg_gw_protocol)p), r);
         assert_false(r->required && r->fallback);
         assert_true(r->min <= r->max);
         bool number = r->type == CYG_GW_T_DURATION || r->type == CYG_GW_T_SIZE || r->type == CYG_GW_T_COUNT;
@@ -321,7 +385,9 @@ int main(void) {
         cmocka_unit_test(test_every_key_lands_in_its_field),
         cmocka_unit_test(test_listeners_and_routes_land_in_their_fields),
         cmocka_unit_test(test_clusters_land_in_their_fields),
+        cmocka_unit_test(test_listeners_of_tcp_and_udp_land_in_their_fields),
         cmocka_unit_test(test_defaults_fill_what_is_not_there),
+        cmocka_unit_test(test_defaults_depend_on_the_protocol),
         cmocka_unit_test(test_max_idle_follows_max_connections),
         cmocka_unit_test(test_access_log_can_be_off),
         cmocka_unit_test(test_port_0_and_different_addresses_do_not_collide),

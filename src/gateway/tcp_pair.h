@@ -1,0 +1,30 @@
+/* tcp_pair.h: the state of a tcp listener, and passing bytes between a client and an endpoint. */
+#ifndef CYG_GATEWAY_TCP_PAIR_H
+#define CYG_GATEWAY_TCP_PAIR_H
+
+#include "gateway/l4.h"
+
+#include <cygnet/context.h>
+#include <cygnet/map.h>
+#include <cygnet/net.h>
+#include <cygnet/sync.h>
+
+struct cyg_gw_tcp {
+    cyg_listener *listener; /* guarded by gw->lock; NULL once closed */
+    cyg_ctx *accepting;     /* of the accept loop; of the goroutine that runs the gateway */
+    cyg_waitgroup accepts;  /* 1 while the accept loop runs */
+    cyg_ctx *relaying;      /* of the connections: cancelled to cut them */
+    cyg_waitgroup pairs;
+    size_t open;        /* connections; atomic */
+    size_t half_closed; /* of these, with one side ended and the other not; atomic */
+    cyg_mutex addresses_lock;
+    cyg_map *addresses; /* client address: how many of its connections are open; guarded by addresses_lock */
+};
+
+/* Passes bytes both ways until both sides have ended, or one of the listener's limits, or the goroutine's context, ends it: then both
+ * are as good as reset. *received and *sent count those from and to the client. Neither is closed.
+ * Blocks: parks. From: goroutine. Returns: how it ended. */
+enum cyg_gw_ending cyg_gw_tcp_relay(struct cyg_gw_tcp *t, const struct cyg_gw_l4 *l4, cyg_conn *client,
+                                    cyg_conn *upstream, uint64_t *received, uint64_t *sent);
+
+#endif
