@@ -379,6 +379,7 @@ static int conn_hold(cyg_stream *s, cyg_side side, cyg_fd *out) {
     enum cygrt_mode mode = side == CYG_SIDE_READ ? CYGRT_READ : CYGRT_WRITE;
     int err = fdlock_acquire(&c->lock, fs);
     if (err) return err;
+    conn_note_user(c); /* it sees the end by itself, and tells nobody */
     if (atomic_load_explicit(&c->pd.deadline[mode], memory_order_relaxed)) err = cygrt_pd_check(&c->pd, mode);
     if (err) {
         if (fdlock_release(&c->lock, fs)) conn_finish(c);

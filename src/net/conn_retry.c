@@ -20,6 +20,7 @@ static ssize_t try_reading(struct conn *c, conn_try *fn, void *arg) {
             c->drained = true;
             c->drained_at = events;
         }
+        conn_note_user(c);
         int err = cygrt_pd_wait(pd, CYGRT_READ);
         if (err) return err;
     }
@@ -30,6 +31,7 @@ static ssize_t try_writing(struct conn *c, conn_try *fn, void *arg, bool naps) {
         ssize_t r = fn(c, arg);
         if (r == -EINTR) continue;
         if (r != -EAGAIN) return r;
+        conn_note_user(c);
         int err = naps ? nap(c, CYGRT_WRITE) : cygrt_pd_wait(&c->pd, CYGRT_WRITE);
         if (err) return err;
     }

@@ -61,9 +61,10 @@ def test_ports_by_destination(gateway, silent):
     there = "127.0.0.1 to 127.0.0.1:%d: " % s.port
     (left, all_, used, waits) = map(int, re.search(
         r"^  %s(\d+) of (\d+) left, (\d+) used, (\d+) of these in time_wait" % re.escape(there), page, re.M).groups())
-    assert (used, waits, left) == (30, 0, all_ - 30)
+    # What stands in TIME_WAIT is of another program that had the upstream's port before; it counts as left if it is given out again.
+    assert used - waits == 30 and left in (all_ - 30, all_ - used)
     label = ("127.0.0.1:%d" % s.port, "127.0.0.1")
-    assert labelled(g, "cygnet_ports_used")[label] == 30
+    assert labelled(g, "cygnet_ports_used")[label] == used
     assert labelled(g, "cygnet_ports_left")[label] == left
     for c in clients:
         c.close()

@@ -171,6 +171,32 @@ RT_TEST(test_who_left_a_connection_open_is_told) {
     WAIT_FOR(LOAD(ended) == 2);
 }
 
+/* A copy reads by itself, and may find the end without having waited for it. */
+static void copy_to_the_end(void *arg) {
+    struct net_pair *ends = arg;
+    CHECK_EQ(cyg_copy(ends->b, ends->a, NULL), 0);
+    ADD(ended, 1);
+}
+
+RT_TEST(test_a_copy_counts_as_use) {
+    struct net_pair from, to;
+    char want[128];
+    STORE(ended, 0);
+    net_tcp_pair(&from);
+    net_tcp_pair(&to);
+    CHECK_EQ(cyg_close_write(from.b), 0);
+    WAIT_FOR((look(), st.open[CYG_TCP_CLOSE_WAIT] == 1));
+    struct net_pair ends = {from.a, to.a};
+    line_of_start = __LINE__ + 1;
+    GO(copy_to_the_end, &ends);
+    WAIT_FOR(LOAD(ended) == 1);
+    report();
+    snprintf(want, sizeof want, "test_netstat.c:%d\n", line_of_start);
+    CHECK(strstr(text, "nobody waits; last used by goroutine ") && strstr(text, want));
+    net_close_pair(&from);
+    net_close_pair(&to);
+}
+
 /* ---- ports ------------------------------------------------------------------------------------------------------------------- */
 
 enum { DIALS = 10 };
@@ -236,6 +262,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_netlink_that_is_refused_is_done_without),
         cmocka_unit_test(test_a_recent_look_will_do),
         cmocka_unit_test(test_who_left_a_connection_open_is_told),
+        cmocka_unit_test(test_a_copy_counts_as_use),
         cmocka_unit_test(test_ports_to_a_destination),
         cmocka_unit_test(test_names_of_states),
     };
