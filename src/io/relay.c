@@ -37,7 +37,6 @@ struct relay {
     _Atomic char first;
     _Atomic bool over;       /* nobody needs a watch any more */
     _Atomic uint32_t ended;  /* directions */
-    _Atomic bool gone[2];    /* side[i] no longer takes anything */
     struct watch idle, half; /* half: whoever ends the first direction starts it */
 };
 
@@ -112,7 +111,6 @@ static void note_first(struct relay *r, int side) {
 
 static bool receiver_has_gone(int err) { return err == -EPIPE || err == -ECONNRESET; }
 
-/* side[from] has ended in order, or with all that will ever come from it. */
 static void pass_end_on(struct relay *r, int from) {
     note_first(r, from);
     (void)cyg_close_write(r->side[!from]); /* who cannot be told, or has gone, is left to the other direction */
@@ -125,10 +123,7 @@ static void settle(struct relay *r, int from, int err) {
         fail(r, CYG_RELAY_CANCELED, err, true);
     } else if (r->way[from].write_failed && receiver_has_gone(err)) {
         note_first(r, !from);
-        atomic_store(&r->gone[!from], true);
         fail(r, CYG_RELAY_ERROR, err, false);
-    } else if (err == -ECONNRESET && atomic_load(&r->gone[from])) {
-        pass_end_on(r, from); /* it was known to have gone, and its last words have been passed on */
     } else {
         if (err != CYG_ECLOSED && err != CYG_ETIMEDOUT) note_first(r, r->way[from].write_failed ? !from : from);
         fail(r, CYG_RELAY_ERROR, err, true);

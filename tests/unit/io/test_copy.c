@@ -20,6 +20,7 @@ __attribute__((visibility("default"))) void *malloc(size_t n) {
 
 enum asked { NOBODY, SOURCE, SINK };
 static enum asked asked;
+static int sink_asked;
 static int write_to(cyg_stream *s, cyg_stream *dst, int64_t max, cyg_copy_result *res) {
     (void)dst, (void)max;
     struct memory *m = (struct memory *)s;
@@ -31,6 +32,7 @@ static int write_to(cyg_stream *s, cyg_stream *dst, int64_t max, cyg_copy_result
 }
 static int read_from(cyg_stream *s, cyg_stream *src, int64_t max, cyg_copy_result *res) {
     struct memory *m = (struct memory *)s;
+    sink_asked++;
     if (m->full != -ENOSPC) return m->full;
     asked = SINK;
     struct memory inner = memory_of(0);
@@ -50,6 +52,7 @@ static void test_source_is_asked_before_sink(void **state) {
     dst.s.ops = &sink;
     assert_int_equal(cyg_copy(&dst.s, &src.s, &res), 1000);
     assert_int_equal(asked, SOURCE);
+    assert_int_equal(sink_asked, 0);
     assert_int_equal(res.by[CYG_COPY_STREAM], 1000);
     assert_int_equal(res.reason, CYG_COPY_FAST);
 
