@@ -33,8 +33,9 @@ struct race {
     cyg_chan *wake;
     cyg_group *group;
     unsigned started, running;
-    size_t known;        /* addresses that the lookup has told so far */
-    cyg_addr left[MOST]; /* not tried yet, in order */
+    size_t known;                /* addresses that the lookup has told so far */
+    cyg_addr all[2 * RES_ITEMS]; /* take_addresses' own; here because stacks may be small */
+    cyg_addr left[MOST];         /* not tried yet, in order */
     size_t nleft;
     cyg_time next_at; /* when the next one may start beside those that run */
     cyg_time hold;    /* IPv4 addresses alone are known: until then IPv6 may still come; 0: not set */
@@ -68,17 +69,16 @@ static bool was_started(const struct race *x, const cyg_addr *a) {
 
 /* What the lookup has told; a family that comes late mixes with what is left of the other. */
 static void take_addresses(struct race *x, uint16_t port) {
-    cyg_addr all[2 * RES_ITEMS];
-    size_t n = lookup_addrs(&x->lookup, port, all, 2 * RES_ITEMS), fresh = 0;
+    size_t n = lookup_addrs(&x->lookup, port, x->all, 2 * RES_ITEMS), fresh = 0;
     if (n == x->known) return;
     x->known = n;
     for (size_t i = 0; i < n; i++)
-        if (!was_started(x, &all[i])) all[fresh++] = all[i];
-    addr_order(all, fresh);
+        if (!was_started(x, &x->all[i])) x->all[fresh++] = x->all[i];
+    addr_order(x->all, fresh);
     uint16_t last = x->started ? x->attempt[x->started - 1].to.family : CYG_AF_NONE;
-    interleave(all, fresh, last);
+    interleave(x->all, fresh, last);
     x->nleft = fresh < MOST - x->started ? fresh : MOST - x->started;
-    memcpy(x->left, all, x->nleft * sizeof all[0]);
+    memcpy(x->left, x->all, x->nleft * sizeof x->all[0]);
 }
 
 /* IPv6 is preferred, so it gets a moment when IPv4 was faster. */

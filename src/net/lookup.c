@@ -332,8 +332,9 @@ int cyg_lookup(cyg_resolver *r, const char *host, const cyg_lookup_opts *opts, c
         return cygrt_fail(CYG_EINVAL, "cyg_lookup: expected room for an address, and a family of IP");
     int err = lookup_begin(&l, r, host, o.family, false);
     if (err < 0) return err;
-    if ((err = lookup_wait(&l, deadline_of(&o))) == 0) {
-        cyg_addr all[2 * RES_ITEMS];
+    cyg_addr *all = malloc(2 * RES_ITEMS * sizeof *all); /* too much for a small stack */
+    err = all ? lookup_wait(&l, deadline_of(&o)) : CYG_ENOMEM;
+    if (!err) {
         size_t found = lookup_addrs(&l, o.port, all, 2 * RES_ITEMS);
         addr_order(all, found);
         if (found > n) found = n;
@@ -341,6 +342,7 @@ int cyg_lookup(cyg_resolver *r, const char *host, const cyg_lookup_opts *opts, c
         tell(&l, o.info);
         err = (int)found;
     }
+    free(all);
     lookup_end(&l);
     return err;
 }

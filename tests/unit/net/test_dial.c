@@ -20,6 +20,9 @@
 
 static struct dns_server server;
 
+static int ended;
+static cyg_resolver *shared;
+
 static char hosts_path[60];
 static void write_hosts(const char *text) {
     snprintf(hosts_path, sizeof hosts_path, "/tmp/cygnet-test-dial-%d", getpid());
@@ -294,6 +297,31 @@ static void *release_late(void *arg) {
     return NULL;
 }
 
+static void dials_lo(void *arg) {
+    cyg_conn *c;
+    CHECK_EQ(cyg_dial("tcp4", arg, &(cyg_dial_opts){.resolver = shared}, &c), 0);
+    CHECK_EQ(cyg_close(c), 0);
+    ADD(ended, 1);
+}
+
+RT_TEST(test_a_small_stack_will_do) {
+#if !defined(RT_ASAN) && !defined(RT_TSAN) /* whose frames are larger */
+    dns_open(&server);
+    shared = asking();
+    STORE(ended, 0);
+    cyg_listener *l = listener("127.0.0.1", 0);
+    char to[40];
+    snprintf(to, sizeof to, "lo.test:%u", port_of(l));
+    CHECK_EQ(cyg_go_with(&(cyg_go_opts){.stack_size = 16384}, dials_lo, to), 0);
+    WAIT_FOR(LOAD(ended) == 1);
+    CHECK_EQ(cyg_listener_close(l), 0);
+    cyg_resolver_release(shared);
+    dns_close(&server);
+#else
+    (void)dials_lo;
+#endif
+}
+
 RT_TEST(test_a_family_that_comes_late_is_still_tried) {
     if (!have_v6()) return;
     dns_open(&server);
@@ -323,8 +351,6 @@ RT_TEST(test_a_family_that_comes_late_is_still_tried) {
 /* ---- giving up ---------------------------------------------------------------------------------------------------------------------- */
 
 static unsigned random_of(unsigned *state) { return *state = *state * 1103515245u + 12345u, *state >> 16; }
-static int ended;
-static cyg_resolver *shared;
 static unsigned hole_port;
 
 static void dials_and_gives_up(void *arg) {
@@ -483,6 +509,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_the_deadline_holds_for_all_attempts),
         cmocka_unit_test(test_all_fail_and_the_error_says_how),
         cmocka_unit_test(test_the_slower_family_is_not_waited_for),
+        cmocka_unit_test(test_a_small_stack_will_do),
         cmocka_unit_test(test_a_family_that_comes_late_is_still_tried),
         cmocka_unit_test(test_giving_up_a_dial_at_any_moment_leaves_nothing),
         cmocka_unit_test(test_giving_up_when_it_connects_leaves_nothing),
