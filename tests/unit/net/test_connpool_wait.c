@@ -1,8 +1,7 @@
 /* test_connpool_wait.c: waiting for a turn: in order, bounded, ended by deadline, context and close; and no turn is lost, whoever
  * gives up at whatever moment.
  */
-#include <fcntl.h>
-
+#include "net/connpool.h"
 #include "pool_peer.h"
 
 struct waiter {
@@ -132,6 +131,23 @@ RT_TEST(test_a_turn_given_to_one_who_gives_up_is_not_lost) {
             peer_up();
         }
     }
+    peer_down();
+}
+
+/* What comes free after a caller has looked and before he stands in the queue: nobody else comes by to give it to him. */
+RT_TEST(test_what_comes_free_on_the_way_to_the_queue_is_seen) {
+    peer_up();
+    cyg_connpool *p = pool_of(&(cyg_connpool_opts){.max_open = 2});
+    cyg_connpool_put(pool_get(p));
+    struct pooled *idle = NULL, *none = NULL;
+    CHECK_EQ(pool_turn_wait(p, cyg_now() + RT_DEADLINE, &idle), 0);
+    CHECK(idle && pool_stats(p).idle == 0);
+    CHECK_EQ(pool_turn_wait(p, cyg_now() + RT_DEADLINE, &none), 0);
+    CHECK(!none && pool_stats(p).open == 2); /* a place */
+    pool_place_free(p);
+    pool_keep(idle);
+    CHECK(pool_stats(p).idle == 1 && pool_stats(p).open == 1);
+    cyg_connpool_close(p);
     peer_down();
 }
 
@@ -293,6 +309,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_the_freed_place_of_a_broken_one_is_the_next_ones_turn),
     cmocka_unit_test(test_waiting_ends),
     cmocka_unit_test(test_a_turn_given_to_one_who_gives_up_is_not_lost),
+    cmocka_unit_test(test_what_comes_free_on_the_way_to_the_queue_is_seen),
     cmocka_unit_test(test_a_failed_dial_is_the_next_ones_turn),
     cmocka_unit_test(test_a_cancelled_dial_is_the_next_ones_turn),
     cmocka_unit_test(test_a_storm_of_callers_deadlines_and_closing_peers_adds_up),
