@@ -66,6 +66,7 @@ needs() {
         need 'test -f /usr/include/st.h'         libst-dev      'a peer: State Threads'
         need 'test -f /usr/include/pth.h'        libpth-dev     'a peer: GNU Pth'
         need 'command -v nginx'                  nginx          'a peer'
+        need 'test -e /usr/lib/nginx/modules/ngx_stream_module.so' libnginx-mod-stream 'a peer: nginx as a TCP relay'
         need 'command -v haproxy'                haproxy        'a peer'
         need 'command -v wrk'                    wrk            'load'
         need 'command -v taskset'                util-linux     'pins CPUs'

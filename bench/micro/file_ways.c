@@ -1,6 +1,6 @@
-/* file_ways.c: ways to read and write a file from goroutines: straight (which keeps the P), by cyg_blocking, by preadv2/pwritev2 that only does
- * what needs no wait with cyg_blocking behind it, and by io_uring. For each: operations a second, CPU time an operation, and how late a bystander's
- * 500 us sleep ends. docs/internals/io.md has what it showed.
+/* file_ways.c: ways to read and write a file from goroutines: straight (which keeps the P), by cyg_blocking, by
+ * preadv2/pwritev2 that only does what needs no wait with cyg_blocking behind it, and by io_uring. For each: operations a
+ * second, CPU time an operation, and how late a bystander's 500 us sleep ends. docs/internals/io.md has what it showed.
  *
  *     cc -O2 -std=gnu17 -D_GNU_SOURCE -Iinclude -o file_ways bench/micro/file_ways.c -lcygnet -luring -lpthread
  *     ./file_ways DIRECTORY [hot|cold]          # on the file system in question; needs 256 MiB there
@@ -32,7 +32,8 @@ struct op {
 
 static unsigned long fell_back;
 
-/* ---- io_uring: one ring under a lock; a goroutine waits for completions that did not come at once ------------------------ */
+/* ---- io_uring: one ring under a lock; a goroutine waits for completions that did not come at once
+ * ------------------------ */
 
 static struct io_uring ring;
 static cyg_mutex ring_lock;
@@ -111,7 +112,8 @@ static void ring_close(void) {
     close(ring_event);
 }
 
-/* ---- the others ------------------------------------------------------------------------------------------------------------- */
+/* ---- the others
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static int plain(void *arg) {
     struct op *o = arg;
@@ -141,7 +143,8 @@ static ssize_t do_op(enum way way, struct op *o) {
     }
 }
 
-/* ---- measuring -------------------------------------------------------------------------------------------------------------- */
+/* ---- measuring
+ * -------------------------------------------------------------------------------------------------------------- */
 
 struct work {
     enum way way;

@@ -1,6 +1,6 @@
-/* bufio.h: buffers between small reads and writes and the stream below them. Reader and writer are streams themselves (&r.stream),
- * laid out by the caller, used by one goroutine at a time. A buffer starts small, doubles while what goes through it fills it, up to a
- * bound, shrinks when it is hardly used, and lies in a pool, not here, while it is empty.
+/* bufio.h: buffers between small reads and writes and the stream below them. Reader and writer are streams themselves
+ * (&r.stream), laid out by the caller, used by one goroutine at a time. A buffer starts small, doubles while what goes
+ * through it fills it, up to a bound, shrinks when it is hardly used, and lies in a pool, not here, while it is empty.
  *
  *     cyg_bufreader r;
  *     cyg_bufreader_init(&r, conn, NULL);
@@ -62,38 +62,39 @@ typedef struct cyg_bufreader {
     uint64_t reserve[4];
 } cyg_bufreader;
 
-/* Makes r an empty reader of under. Blocks: never. From: anywhere. Owns: borrows under until cyg_bufreader_free; opts is read
- * during the call (NULL: defaults). */
+/* Makes r an empty reader of under. Blocks: never. From: anywhere. Owns: borrows under until cyg_bufreader_free; opts is
+ * read during the call (NULL: defaults). */
 CYG_API void cyg_bufreader_init(cyg_bufreader *r, cyg_stream *under, const cyg_buf_opts *opts);
 
 /* Gives the buffer back; bytes still in it are lost. r may be initialised again. The stream below is not closed.
  * Blocks: never. From: the user. */
 CYG_API void cyg_bufreader_free(cyg_bufreader *r);
 
-/* Throws away what is buffered and goes on with another stream; learned sizes and stats stay. Blocks: never. From: the user. */
+/* Throws away what is buffered and goes on with another stream; learned sizes and stats stay. Blocks: never. From: the
+ * user. */
 CYG_API void cyg_bufreader_reset(cyg_bufreader *r, cyg_stream *under);
 
-/* As cyg_read. What is buffered comes first, alone; an empty buffer is filled by one read, or passed by if n is no smaller than it.
- * Blocks: parks. From: goroutine. Returns: as cyg_read; CYG_ENOMEM; CYG_EPROTO if the stream below read nothing
- * CYG_BUF_NO_PROGRESS times. An error is told once and not kept: the next call reads again. */
+/* As cyg_read. What is buffered comes first, alone; an empty buffer is filled by one read, or passed by if n is no
+ * smaller than it. Blocks: parks. From: goroutine. Returns: as cyg_read; CYG_ENOMEM; CYG_EPROTO if the stream below read
+ * nothing CYG_BUF_NO_PROGRESS times. An error is told once and not kept: the next call reads again. */
 CYG_API ssize_t cyg_bufreader_read(cyg_bufreader *r, void *p, size_t n);
 
-/* Shows the next n bytes without taking them. Blocks: parks until they are there. From: goroutine. Owns: *out lies in the buffer
- * and is good until the next call with r. Returns: 0; CYG_EOF or another error of the stream if it ends before: what is there can
- * still be seen (cyg_bufreader_data) and read; CYG_ELIMIT if n is more than max_bytes; CYG_ENOMEM. */
+/* Shows the next n bytes without taking them. Blocks: parks until they are there. From: goroutine. Owns: *out lies in the
+ * buffer and is good until the next call with r. Returns: 0; CYG_EOF or another error of the stream if it ends before:
+ * what is there can still be seen (cyg_bufreader_data) and read; CYG_ELIMIT if n is more than max_bytes; CYG_ENOMEM. */
 CYG_API CYG_NODISCARD int cyg_bufreader_peek(cyg_bufreader *r, size_t n, cyg_str *out);
 
-/* Takes n bytes and drops them. Blocks: parks. From: goroutine. Returns: n; or an error as cyg_bufreader_read's, when those
- * before it have gone. */
+/* Takes n bytes and drops them. Blocks: parks. From: goroutine. Returns: n; or an error as cyg_bufreader_read's, when
+ * those before it have gone. */
 CYG_API int64_t cyg_bufreader_discard(cyg_bufreader *r, int64_t n);
 
-/* Takes everything up to and with the next byte `end`. Blocks: parks. From: goroutine. Owns: as cyg_bufreader_peek. Returns: 0; CYG_EOF
- * if the stream ends first: what is there stays to be read; CYG_ELIMIT if max_bytes bytes have no such byte: they stay, too; the
- * stream's error; CYG_ENOMEM. */
+/* Takes everything up to and with the next byte `end`. Blocks: parks. From: goroutine. Owns: as cyg_bufreader_peek.
+ * Returns: 0; CYG_EOF if the stream ends first: what is there stays to be read; CYG_ELIMIT if max_bytes bytes have no
+ * such byte: they stay, too; the stream's error; CYG_ENOMEM. */
 CYG_API CYG_NODISCARD int cyg_bufreader_until(cyg_bufreader *r, char end, cyg_str *out);
 
-/* Takes a line, which *out is without its "\n" or "\r\n"; the last one need not have one. As cyg_bufreader_until, but CYG_EOF only if
- * there is no byte left. */
+/* Takes a line, which *out is without its "\n" or "\r\n"; the last one need not have one. As cyg_bufreader_until, but
+ * CYG_EOF only if there is no byte left. */
 CYG_API CYG_NODISCARD int cyg_bufreader_line(cyg_bufreader *r, cyg_str *out);
 
 CYG_API int cyg_bufreader_byte_slow(cyg_bufreader *r);
@@ -116,8 +117,9 @@ static inline cyg_str cyg_bufreader_data(const cyg_bufreader *r) {
     return s;
 }
 
-/* Parks until there is something to read (bytes, the end, or an error), without a buffer meanwhile if the stream below can peek.
- * Blocks: parks. From: goroutine. Returns: 0, or what ended the wait: CYG_ETIMEDOUT, CYG_ECANCELED, CYG_ECLOSED. */
+/* Parks until there is something to read (bytes, the end, or an error), without a buffer meanwhile if the stream below
+ * can peek. Blocks: parks. From: goroutine. Returns: 0, or what ended the wait: CYG_ETIMEDOUT, CYG_ECANCELED,
+ * CYG_ECLOSED. */
 CYG_API int cyg_bufreader_wait(cyg_bufreader *r);
 
 /* ---- writer ------------------------------------------------------------------------------------------------------ */
@@ -150,9 +152,10 @@ CYG_API void cyg_bufwriter_reset(cyg_bufwriter *w, cyg_stream *under);
 
 CYG_API ssize_t cyg_bufwriter_write_slow(cyg_bufwriter *w, const void *p, size_t n);
 
-/* Writes n bytes: into the buffer if they fit, else together with what is buffered, uncopied, in one call of the stream below.
- * Blocks: parks if they do not fit. From: goroutine. Returns: n, or the first error there was: of the stream, CYG_ENOMEM, CYG_EPROTO if
- * the stream wrote less than it was given. After an error nothing is written until cyg_bufwriter_reset. */
+/* Writes n bytes: into the buffer if they fit, else together with what is buffered, uncopied, in one call of the stream
+ * below. Blocks: parks if they do not fit. From: goroutine. Returns: n, or the first error there was: of the stream,
+ * CYG_ENOMEM, CYG_EPROTO if the stream wrote less than it was given. After an error nothing is written until
+ * cyg_bufwriter_reset. */
 static inline ssize_t cyg_bufwriter_write(cyg_bufwriter *w, const void *p, size_t n) {
     if (__builtin_expect(n > w->size - w->n || w->err != 0, 0)) return cyg_bufwriter_write_slow(w, p, n);
     if (n) memcpy(w->buf + w->n, p, n);
@@ -162,15 +165,15 @@ static inline ssize_t cyg_bufwriter_write(cyg_bufwriter *w, const void *p, size_
     return (ssize_t)n;
 }
 
-/* The same for a text, for one byte, and for text made to a format. Returns also CYG_ELIMIT if formatted text has max_bytes or more; nothing
- * of it is written then, and it is not kept as the error. */
+/* The same for a text, for one byte, and for text made to a format. Returns also CYG_ELIMIT if formatted text has
+ * max_bytes or more; nothing of it is written then, and it is not kept as the error. */
 static inline ssize_t cyg_bufwriter_str(cyg_bufwriter *w, cyg_str s) { return cyg_bufwriter_write(w, s.p, s.n); }
 static inline ssize_t cyg_bufwriter_byte(cyg_bufwriter *w, char c) { return cyg_bufwriter_write(w, &c, 1); }
 CYG_API ssize_t cyg_bufwriter_printf(cyg_bufwriter *w, const char *fmt, ...) CYG_PRINTF(2, 3);
 CYG_API ssize_t cyg_bufwriter_vprintf(cyg_bufwriter *w, const char *fmt, va_list ap) CYG_PRINTF(2, 0);
 
-/* Makes room for n bytes or more, to be written into the buffer itself; what is there is written out if it has to be. cyg_bufwriter_commit says how
- * many were. Blocks: parks. From: goroutine. Owns: *p is good until the next call with w.
+/* Makes room for n bytes or more, to be written into the buffer itself; what is there is written out if it has to be.
+ * cyg_bufwriter_commit says how many were. Blocks: parks. From: goroutine. Owns: *p is good until the next call with w.
  * Returns: the room, at least n; the first error there was; CYG_ELIMIT if n is more than max_bytes (not kept). */
 CYG_API CYG_NODISCARD ssize_t cyg_bufwriter_reserve(cyg_bufwriter *w, size_t n, char **p);
 
@@ -187,9 +190,9 @@ CYG_API int cyg_bufwriter_flush(cyg_bufwriter *w);
 #define CYG_SPLIT_TOKEN 1 /* *token is one */
 #define CYG_SPLIT_LAST 2  /* *token is one, and the scan ends with it; token->p NULL: ends without one */
 
-/* Finds the next token in data, which begins where the one before ended. at_end: nothing follows; then CYG_SPLIT_MORE ends the scan. Sets
- * *advance to how many bytes are done with (0 before the call), which CYG_SPLIT_MORE may do as well, and *token, which lies in data.
- * Must not park. Returns: CYG_SPLIT_*, or a negative cyg_err, which ends the scan. */
+/* Finds the next token in data, which begins where the one before ended. at_end: nothing follows; then CYG_SPLIT_MORE
+ * ends the scan. Sets *advance to how many bytes are done with (0 before the call), which CYG_SPLIT_MORE may do as well,
+ * and *token, which lies in data. Must not park. Returns: CYG_SPLIT_*, or a negative cyg_err, which ends the scan. */
 typedef int cyg_split_fn(void *arg, cyg_str data, bool at_end, size_t *advance, cyg_str *token);
 
 /* Lines without "\n" or "\r\n", empty ones too; words between white space (space, \t \n \v \f \r); single bytes. */
@@ -208,13 +211,15 @@ typedef struct cyg_scanner {
     uint64_t reserve[4];
 } cyg_scanner;
 
-/* Makes s a scanner of under. opts->max_bytes bounds what split needs to see for one token. As cyg_bufreader_init; split and arg are kept. */
+/* Makes s a scanner of under. opts->max_bytes bounds what split needs to see for one token. As cyg_bufreader_init; split
+ * and arg are kept. */
 CYG_API void cyg_scanner_init(cyg_scanner *s, cyg_stream *under, cyg_split_fn *split, void *arg, const cyg_buf_opts *opts);
 CYG_API void cyg_scanner_free(cyg_scanner *s);
 
-/* The next token. Blocks: parks. From: goroutine. Owns: *token is good until the next call with s. Returns: 0; CYG_EOF behind the last
- * one; CYG_ELIMIT for a token of more than max_bytes; split's error; the stream's, when all tokens before it have been told; CYG_EPROTO if split
- * returned CYG_BUF_NO_PROGRESS empty tokens in a row without advancing. Whatever ended the scan is returned from then on. */
+/* The next token. Blocks: parks. From: goroutine. Owns: *token is good until the next call with s. Returns: 0; CYG_EOF
+ * behind the last one; CYG_ELIMIT for a token of more than max_bytes; split's error; the stream's, when all tokens before
+ * it have been told; CYG_EPROTO if split returned CYG_BUF_NO_PROGRESS empty tokens in a row without advancing. Whatever
+ * ended the scan is returned from then on. */
 CYG_API CYG_NODISCARD int cyg_scanner_next(cyg_scanner *s, cyg_str *token);
 
 /* ---- seeing in --------------------------------------------------------------------------------------------------- */
@@ -227,9 +232,9 @@ typedef struct cyg_bufio_totals {
     uint64_t reserve[3];
 } cyg_bufio_totals;
 
-/* What all readers and writers of the process did together. Bytes are counted with the call of the stream that follows or precedes them, so those
- * in buffers now may be missing; the counters are read one by one. Few bytes a call mean torn buffers (docs/pitfalls/07-torn-buffers.md).
- * Blocks: never. From: any thread. */
+/* What all readers and writers of the process did together. Bytes are counted with the call of the stream that follows or
+ * precedes them, so those in buffers now may be missing; the counters are read one by one. Few bytes a call mean torn
+ * buffers (docs/pitfalls/07-torn-buffers.md). Blocks: never. From: any thread. */
 CYG_API void cyg_bufio_get_totals(cyg_bufio_totals *out);
 
 static inline void cyg_bufreader_cleanup_(cyg_bufreader *r) { cyg_bufreader_free(r); }

@@ -101,7 +101,7 @@ typedef struct cyg_relay_result {
  * takes what it got for complete. Neither is closed: the caller does that. Timeouts are not early and up to an eighth late.
  * Blocks: parks. From: goroutine; a second one is started, and ended before it returns. Owns: borrows both; opts (NULL:
  * defaults) and res (may be NULL) are used during the call. Returns: 0 (CYG_RELAY_EOF), CYG_ETIMEDOUT, CYG_ECANCELED,
- * CYG_ENOMEM (nothing moved, nothing aborted), or the error that ended it. */
+ * CYG_ENOMEM or CYG_ELIMIT (no goroutine for it: nothing moved, nothing aborted), or the error that ended it. */
 CYG_API int cyg_relay(cyg_stream *a, cyg_stream *b, const cyg_relay_opts *opts, cyg_relay_result *res);
 
 /* ---- limits and counts ------------------------------------------------------------------------------------------- */

@@ -19,7 +19,8 @@ CYG_BEGIN_DECLS
  * cygnet_bufio_bytes_total{side}      through buffered readers (read) and writers (written)
  * cygnet_bufio_copied_bytes_total{side}, cygnet_bufio_calls_total{side}, cygnet_bufio_limits_total{side}
  * cygnet_bufio_buffer_bytes           memory of buffers in use now
- * cygnet_file_open, cygnet_file_calls_total{how}  files open now; calls answered from memory (direct), and away from the P (blocking)
+ * cygnet_file_open                    files open now
+ * cygnet_file_calls_total{how}        calls answered from memory (direct), and away from the P (blocking)
  * cygnet_file_bytes_total{side}
  *
  * Once for each registry. Blocks: a short lock. From: goroutine or any thread. Owns: the registry. */

@@ -167,8 +167,9 @@ typedef struct cyg_dial_opts {
 
 /* Connects. Networks are "tcp", "tcp4", "tcp6" (addresses "host:port"; the host is an IP address, [in brackets] for IPv6, or a name;
  * empty: this machine; the port is a number), "unix", and those of messages: "udp", "udp4", "udp6", "unixpacket", "unixgram". For "udp"
- * and "unixgram" a dial only fixes the peer: nothing is sent, and what others send is not received. The addresses of a name are tried in the order of cyg_lookup, families in turn, and the
- * first connection wins; the others are gone when this returns.
+ * and "unixgram" a dial only fixes the peer: nothing is sent, and what others send is not received; of a name it is the first address to
+ * which there is a way. TCP tries the addresses of a name in the order of cyg_lookup, families in turn, and the first connection wins;
+ * the others are gone when this returns.
  * Blocks: parks. From: goroutine. Owns: opts is read during the call (NULL: defaults); *out is the caller's to close.
  * Returns: 0; CYG_EPARSE; CYG_ENONAME, CYG_ELOOKUP (cyg_lookup); CYG_ETIMEDOUT, CYG_ECANCELED; -ECONNREFUSED, …: of several addresses the
  * error of the first, with those of all in the detail; -EADDRNOTAVAIL when no ephemeral port is left for the destination: the

@@ -1,6 +1,6 @@
-/* buffers.c: buffers of readers and writers come from object pools, one for each power of two, so that one which is empty can be given away
- * and taken again for some nanoseconds. Beyond the largest pool it is malloc.
- * The pools and the totals are static: they belong to no reader in particular. */
+/* buffers.c: buffers of readers and writers come from object pools, one for each power of two, so that one which is empty
+ * can be given away and taken again for some nanoseconds. Beyond the largest pool it is malloc. The pools and the totals
+ * are static: they belong to no reader in particular. */
 #include "io/buffers.h"
 
 #include <cygnet/objpool.h>

@@ -1,8 +1,9 @@
-/* bufreader.c: buffered reading. Bytes that were read and not taken lie in [start, end) of the buffer. Whatever a call hands out as a slice
- * lies there, so a buffer that a slice has emptied is kept until the next call; one that a copy has emptied goes back at once.
+/* bufreader.c: buffered reading. Bytes that were read and not taken lie in [start, end) of the buffer. Whatever a call
+ * hands out as a slice lies there, so a buffer that a slice has emptied is kept until the next call; one that a copy has
+ * emptied goes back at once.
  *
- * How large: a read that fills an empty buffer says that there is more where it came from, so the next one is twice the size; many in a row that
- * leave three quarters free, that half would do. */
+ * How large: a read that fills an empty buffer says that there is more where it came from, so the next one is twice the
+ * size; many in a row that leave three quarters free, that half would do. */
 #include "io/buffers.h"
 #include "io/bufreader.h"
 #include "io/over.h"

@@ -4,8 +4,8 @@
 
 #include <cygnet/bufio.h>
 
-/* Reads once behind what is held, in a larger buffer if it is full. what: for the detail of CYG_ELIMIT, which there is at max_bytes.
- * Returns: > 0, or the error. */
+/* Reads once behind what is held, in a larger buffer if it is full. what: for the detail of CYG_ELIMIT, which there is at
+ * max_bytes. Returns: > 0, or the error. */
 ssize_t io_bufreader_more(cyg_bufreader *r, const char *what);
 
 /* Takes n of the bytes that are held; they stay where they are until the next call. */

@@ -1,8 +1,9 @@
-/* bufwriter.c: buffered writing. What does not fit leaves with what is buffered in one gathering write, so no byte is copied twice and none that
- * is part of a large write is copied at all. The first error stays: after it nobody knows what the peer has.
+/* bufwriter.c: buffered writing. What does not fit leaves with what is buffered in one gathering write, so no byte is
+ * copied twice and none that is part of a large write is copied at all. The first error stays: after it nobody knows what
+ * the peer has.
  *
- * How large: when small writes have filled the buffer, or several were too large for it one behind the other, the next one is twice the size; when what
- * is flushed was little, many times in a row, half. */
+ * How large: when small writes have filled the buffer, or several were too large for it one behind the other, the next
+ * one is twice the size; when what is flushed was little, many times in a row, half. */
 #include <limits.h>
 #include <stdio.h>
 
@@ -45,7 +46,8 @@ static void grow(cyg_bufwriter *w) {
     w->stats.grows_total++;
 }
 
-/* A write of n bytes had to go out. small: the many before it had filled the buffer. Two such without a flush between are a torrent, too. */
+/* A write of n bytes had to go out. small: the many before it had filled the buffer. Two such without a flush between are
+ * a torrent, too. */
 static void went(cyg_bufwriter *w, size_t n, bool small) {
     if (small || (w->torrent && n < w->max / 2)) grow(w);
     w->torrent = true;

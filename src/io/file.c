@@ -1,8 +1,10 @@
-/* file.c: files. A read first asks the kernel for what needs no wait (preadv2 with RWF_NOWAIT): what is in memory comes for the price of a system
- * call. Everything else, and every write, goes by cyg_blocking. docs/internals/io.md has the measurements behind that.
+/* file.c: files. A read first asks the kernel for what needs no wait (preadv2 with RWF_NOWAIT): what is in memory comes
+ * for the price of a system call. Everything else, and every write, goes by cyg_blocking. docs/internals/io.md has the
+ * measurements behind that.
  *
- * `state` counts calls under way and has a bit for closed; the descriptor is closed by whoever makes it "closed, and nobody in it": the close or
- * the last call. A closed descriptor keeps a reference until then. Files are type-stable, so the magic word catches late use. */
+ * `state` counts calls under way and has a bit for closed; the descriptor is closed by whoever makes it "closed, and
+ * nobody in it": the close or the last call. A closed descriptor keeps a reference until then. Files are type-stable, so
+ * the magic word catches late use. */
 #include <cygnet/file.h>
 #include <cygnet/runtime.h>
 #include <errno.h>
@@ -34,7 +36,8 @@ static struct file *free_files; /* guarded by free_lock */
 
 static const cyg_stream_ops regular_ops, other_ops; /* below */
 
-/* ---- references, calls under way ------------------------------------------------------------------------------------------ */
+/* ---- references, calls under way
+ * ------------------------------------------------------------------------------------------ */
 
 static struct file *ours(cyg_file *s) {
     if (s->ops != &regular_ops && s->ops != &other_ops) return NULL;
@@ -82,7 +85,8 @@ static int end_it(struct file *f) {
     return was == 0 ? finish(f) : 0;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------------- */
+/* ---- calls
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 /* One call into the kernel; at < 0: at the file's own position. */
 struct call {
@@ -116,7 +120,8 @@ static int64_t call(cyg_file *s, struct call *c) {
     return r;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static int read_call(void *arg) {
     struct call *c = arg;
@@ -164,7 +169,8 @@ ssize_t cyg_file_pread(cyg_file *s, void *p, size_t n, int64_t at) {
     return at < 0 ? CYG_EINVAL : read_some(s, p, n, at);
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static int write_call(void *arg) {
     struct call *c = arg;
@@ -225,7 +231,8 @@ ssize_t cyg_file_pwrite(cyg_file *s, const void *p, size_t n, int64_t at) {
     return written(call(s, &(struct call){.fn = write_call, .p = (void *)p, .n = n, .at = at}));
 }
 
-/* ---- the rest --------------------------------------------------------------------------------------------------------------- */
+/* ---- the rest
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static int stat_call(void *arg) {
     struct call *c = arg;
@@ -321,7 +328,8 @@ void cyg_file_release(cyg_file *s) {
     drop(f);
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static int file_new(int fd, bool regular, cyg_file **out) {
     cyg_spin_lock(&free_lock);

@@ -1,4 +1,5 @@
-/* io_metrics.c: the layer's counters as metrics. They are kept where they are counted; each exposition looks them up and sets what it shows. */
+/* io_metrics.c: the layer's counters as metrics. They are kept where they are counted; each exposition looks them up and
+ * sets what it shows. */
 #include <cygnet/bufio.h>
 #include <cygnet/copy.h>
 #include <cygnet/file.h>

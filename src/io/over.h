@@ -1,4 +1,5 @@
-/* over.h: what the wrappers of one stream share: they begin with a stream and what lies below it, and pass on what they do not change. */
+/* over.h: what the wrappers of one stream share: they begin with a stream and what lies below it, and pass on what they
+ * do not change. */
 #ifndef CYG_IO_OVER_H
 #define CYG_IO_OVER_H
 

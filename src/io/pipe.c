@@ -1,8 +1,8 @@
-/* pipe.c: two ends and no buffer. A write lays its bytes out (`p`, `left`) and parks; reads copy from there under the lock; the one that takes the
- * last byte wakes the writer. One write is laid out at a time, the others queue for `turn`.
+/* pipe.c: two ends and no buffer. A write lays its bytes out (`p`, `left`) and parks; reads copy from there under the
+ * lock; the one that takes the last byte wakes the writer. One write is laid out at a time, the others queue for `turn`.
  *
- * A pipe has a place for each reference to an end and each call under way; the last to leave puts it back. Pipes are type-stable: what is put
- * back is used for the next pipe, so the magic word catches late use. */
+ * A pipe has a place for each reference to an end and each call under way; the last to leave puts it back. Pipes are
+ * type-stable: what is put back is used for the next pipe, so the magic word catches late use. */
 #include <cygnet/runtime.h>
 #include <cygnet/streams.h>
 #include <cygnet/sync.h>

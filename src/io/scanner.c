@@ -1,4 +1,5 @@
-/* scanner.c: tokens out of a stream. The split function sees what is buffered; a slice of that is the token, so none is copied. */
+/* scanner.c: tokens out of a stream. The split function sees what is buffered; a slice of that is the token, so none is
+ * copied. */
 #include "io/buffers.h"
 #include "io/bufreader.h"
 #include "runtime/sched.h"

@@ -1,5 +1,5 @@
-/* tee.c: what is read is written elsewhere, too. It has no unwrap: bytes that pass by the process cannot be seen. Nor a peek: then a byte would be
- * seen before it is written. */
+/* tee.c: what is read is written elsewhere, too. It has no unwrap: bytes that pass by the process cannot be seen. Nor a
+ * peek: then a byte would be seen before it is written. */
 #include <cygnet/streams.h>
 
 #include "io/over.h"

@@ -123,18 +123,15 @@ void conn_discard(struct conn *c) {
 int conn_new(int fd, enum conn_kind kind, struct conn **out) {
     struct conn *c = conn_init(fd, kind);
     bool packets = kind == CONN_UDP || kind == CONN_UNIXGRAM;
-    if (c && packets && !(c->packet = packet_state_new(fd, kind))) {
-        conn_free(c);
-        c = NULL;
-    }
-    if (!c) {
+    int err = c ? 0 : CYG_ENOMEM, on = 1;
+    if (!err && packets) err = packet_state_new(fd, kind, &c->packet);
+    if (err) {
         close(fd);
-        return CYG_ENOMEM;
+        if (c) conn_free(c);
+        return err;
     }
-    int on = 1;
     if (kind == CONN_UNIXPACKET) (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on); /* see message.c */
-    int err = cygrt_pd_register(&c->pd, fd, false);
-    if (err < 0) {
+    if ((err = cygrt_pd_register(&c->pd, fd, false)) < 0) {
         if (packets) packet_state_free(c->packet);
         close(fd);
         conn_free(c);

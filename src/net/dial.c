@@ -189,6 +189,13 @@ int cyg_dial_addr(const cyg_addr *to, const cyg_dial_opts *opts, cyg_conn **out)
 
 /* ---- names ---------------------------------------------------------------------------------------------------------- */
 
+cyg_family dial_family(const struct network *nw, const cyg_dial_opts *o) {
+    cyg_addr local;
+    if (!nw->v6) return CYG_AF_IPV4;
+    if (!nw->v4) return CYG_AF_IPV6;
+    return o->local && cyg_addr_parse(nw->name, o->local, &local) == 0 ? (cyg_family)local.family : CYG_AF_NONE;
+}
+
 /* "name:port". false: not of that form; what cyg_addr_parse says of it stands. */
 static bool split_name(const char *address, char host[RES_NAME], uint16_t *port) {
     const char *colon = strrchr(address, ':');
@@ -209,19 +216,27 @@ static bool split_name(const char *address, char host[RES_NAME], uint16_t *port)
     return !number;
 }
 
+/* Connecting a datagram socket waits for nothing, so the first address that the kernel knows a way to is the one. */
+static int dial_datagrams(const struct network *nw, const char *host, uint16_t port, const cyg_dial_opts *o, cyg_conn **out) {
+    cyg_addr to[8];
+    cyg_lookup_opts how = {.family = dial_family(nw, o), .port = port, .deadline = dial_deadline(o)};
+    int n = cyg_lookup(o->resolver, host, &how, to, sizeof to / sizeof *to), err = n < 0 ? n : -EHOSTUNREACH;
+    for (int i = 0; i < n && err < 0; i++) err = dial_messages(nw, &to[i], o, out);
+    return err;
+}
+
 int cyg_dial(const char *network, const char *address, const cyg_dial_opts *opts, cyg_conn **out) {
+    cyg_dial_opts o = opts ? *opts : (cyg_dial_opts){0};
     cyg_addr to;
     char host[RES_NAME];
     uint16_t port;
     cyg_need_goroutine("cyg_dial");
     int err = cyg_addr_parse(network, address, &to);
-    bool tcp = strcmp(network, "tcp") == 0 || strcmp(network, "tcp4") == 0 || strcmp(network, "tcp6") == 0;
-    if (tcp && split_name(address, host, &port)) { /* also localhost, for which the hosts file may have more than cyg_addr_parse */
-        cyg_dial_opts o = opts ? *opts : (cyg_dial_opts){0};
-        return dial_name(network, address, host, port, &o, out);
-    }
-    if (err < 0) return err;
     const struct network *nw = network_find(network);
-    return nw->kind == CONN_TCP || nw->kind == CONN_UNIX ? cyg_dial_addr(&to, opts, out)
-                                                         : dial_messages(nw, &to, opts, out);
+    bool name = nw && (nw->v4 || nw->v6) && split_name(address, host, &port);
+    if (name && nw->kind == CONN_TCP)
+        return dial_name(nw, address, host, port, &o, out); /* also localhost: it may be [::1], too */
+    if (name && err < 0) return dial_datagrams(nw, host, port, &o, out);
+    if (err < 0) return err;
+    return nw->kind == CONN_TCP || nw->kind == CONN_UNIX ? cyg_dial_addr(&to, &o, out) : dial_messages(nw, &to, &o, out);
 }

@@ -214,37 +214,29 @@ static void finish(struct race *x) {
         if (x->attempt[i].conn && &x->attempt[i] != x->winner) (void)cyg_close(x->attempt[i].conn);
 }
 
-/* The family that network and source address leave. */
-static cyg_family family_of(const char *network, const cyg_dial_opts *o) {
-    cyg_addr local;
-    if (strcmp(network, "tcp4") == 0) return CYG_AF_IPV4;
-    if (strcmp(network, "tcp6") == 0) return CYG_AF_IPV6;
-    return o->local && cyg_addr_parse("tcp", o->local, &local) == 0 ? (cyg_family)local.family : CYG_AF_NONE;
-}
-
-static int race(struct race *x, const char *network, const char *address, const char *host, uint16_t port) {
-    int err = lookup_begin(&x->lookup, x->o->resolver, host, family_of(network, x->o), false);
+static int race(struct race *x, const struct network *nw, const char *address, const char *host, uint16_t port) {
+    int err = lookup_begin(&x->lookup, x->o->resolver, host, dial_family(nw, x->o), false);
     if (err < 0) return err;
     x->lookup.notify = tap;
     x->lookup.notify_arg = x->wake;
     err = run(x, port);
     finish(x);
     if (err < 0 && x->started)
-        fail_all(x, err, network, address);
+        fail_all(x, err, nw->name, address);
     else if (err < 0)
-        fail_lookup(x, err, network, address);
+        fail_lookup(x, err, nw->name, address);
     lookup_end(&x->lookup);
     return err;
 }
 
-int dial_name(const char *network, const char *address, const char *host, uint16_t port, const cyg_dial_opts *o,
+int dial_name(const struct network *nw, const char *address, const char *host, uint16_t port, const cyg_dial_opts *o,
               cyg_conn **out) {
     struct race *x = calloc(1, sizeof *x);
     int err = x && (x->wake = cyg_chan_new(0, 1)) ? 0 : CYG_ENOMEM;
     if (!err) {
         x->o = o;
         x->deadline = dial_deadline(o);
-        if ((err = race(x, network, address, host, port)) == 0) *out = x->winner->conn;
+        if ((err = race(x, nw, address, host, port)) == 0) *out = x->winner->conn;
     }
     if (x) cyg_chan_release(x->wake);
     free(x);

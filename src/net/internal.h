@@ -123,7 +123,7 @@ struct packet_state {
     char *path;                     /* to be removed at the end, or NULL */
     _Atomic uint64_t received, receive_calls, truncated, joined, sent, send_calls, by_gso, by_cut;
 };
-struct packet_state *packet_state_new(int fd, enum conn_kind kind); /* NULL: no memory */
+int packet_state_new(int fd, enum conn_kind kind, struct packet_state **out); /* 0, CYG_ENOMEM or -errno */
 void packet_state_free(struct packet_state *st);
 socklen_t packet_sockaddr(const struct conn *c, const cyg_addr *a, union sockaddr_any *out); /* 0: of another family */
 struct conn *packet_conn(cyg_conn *s);                                    /* NULL: not one of packets */

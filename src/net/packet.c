@@ -17,13 +17,16 @@ static bool can_cut(int fd) {
     return !cygrt_debug("nogso") && getsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, &n) == 0;
 }
 
-struct packet_state *packet_state_new(int fd, enum conn_kind kind) {
+int packet_state_new(int fd, enum conn_kind kind, struct packet_state **out) {
+    int domain;
+    socklen_t n = sizeof domain;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) < 0) return -errno;
     struct packet_state *st = calloc(1, sizeof *st);
-    socklen_t n = sizeof st->domain;
-    if (!st) return NULL;
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &st->domain, &n) < 0) st->domain = AF_UNIX;
+    if (!st) return CYG_ENOMEM;
+    st->domain = domain;
     atomic_store_explicit(&st->gso, kind == CONN_UDP && can_cut(fd), memory_order_relaxed);
-    return st;
+    *out = st;
+    return 0;
 }
 
 void packet_state_free(struct packet_state *st) {

@@ -1,4 +1,5 @@
 """docs/internals/behaviours.md: its rows are all there, and every test it names exists and is run."""
+"""docs/internals/behaviours.md: the rows that are due are all there, and every test it names exists and is run."""
 
 import re
 from pathlib import Path

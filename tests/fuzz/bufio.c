@@ -1,7 +1,9 @@
-/* bufio.c: any bytes through a buffered reader, a scanner and a buffered writer, in any pieces, by any calls. What comes out is what went in, in order,
- * and each call says what its header promises; what that is, is worked out here from the bytes alone.
+/* bufio.c: any bytes through a buffered reader, a scanner and a buffered writer, in any pieces, by any calls. What comes
+ * out is what went in, in order, and each call says what its header promises; what that is, is worked out here from the
+ * bytes alone.
  *
- * Input: bound of the buffer, size of a piece, number of calls, so many calls (kind and argument, a byte each), then the text. */
+ * Input: bound of the buffer, size of a piece, number of calls, so many calls (kind and argument, a byte each), then the
+ * text. */
 #include <cygnet/bufio.h>
 #include <cygnet/streams.h>
 #include <stdio.h>
@@ -34,7 +36,8 @@ static ssize_t pieces_read(cyg_stream *s, void *to, size_t n) {
 }
 static const cyg_stream_ops pieces_ops = {.kind = "pieces", .read = pieces_read};
 
-/* ---- reader ---------------------------------------------------------------------------------------------------------------- */
+/* ---- reader
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 struct state {
     cyg_bufreader r;
@@ -111,7 +114,8 @@ static void check_call(struct state *s, uint8_t kind, uint8_t arg) {
     }
 }
 
-/* ---- scanner ----------------------------------------------------------------------------------------------------------------- */
+/* ---- scanner
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -135,7 +139,8 @@ static void check_words(const char *p, size_t n, size_t max, size_t piece) {
     cyg_scanner_free(&s);
 }
 
-/* ---- writer ------------------------------------------------------------------------------------------------------------------ */
+/* ---- writer
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void check_writer(const uint8_t *calls, size_t ncalls, const char *p, size_t n, size_t max) {
     cyg_membuf out;

@@ -51,3 +51,11 @@ def test_description_shows_a_failure_and_the_guard(name):
     assert described["title"] and described["look"]
     for look in described["look"]:
         assert look["key"] and look["say"].endswith("."), look
+
+
+def test_metrics_that_pages_name_exist():
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.c"))
+    named = set()
+    for page in (ROOT / "docs/pitfalls").glob("*.md"):
+        named |= set(re.findall(r"\bcygnet_[a-z0-9_]+", page.read_text()))
+    assert named and sorted(m for m in named if not re.search(rf'"{m}[ "{{]', source)) == []

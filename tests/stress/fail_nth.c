@@ -204,6 +204,78 @@ static void echo(const char *network, const char *address) {
     CHECK_EQ(cyg_waitgroup_wait(&all), 0);
 }
 
+/* ---- messages ------------------------------------------------------------------------------------------------------------------- */
+
+/* The first error of: opening both ends, a datagram each way, a batch that is cut, and one received. */
+static long datagrams(const char *network, const char *address, const char *local) {
+    cyg_conn *s, *c;
+    cyg_addr a;
+    char text[CYG_ADDR_STRLEN], b[64];
+    long r = cyg_listen_packet(network, address, &(cyg_packet_opts){.packet_info = true}, &s);
+    if (r < 0) return r;
+    if ((r = cyg_conn_local_addr(s, &a)) == 0) {
+        cyg_addr_format(&a, text, sizeof text);
+        r = cyg_dial(network, text, &(cyg_dial_opts){.local = local}, &c);
+    }
+    if (r < 0) {
+        (void)cyg_close(s);
+        return r;
+    }
+    bool udp = a.family != CYG_AF_UNIX;
+    cyg_packet out = {.data = b, .size = 8, .segment_bytes = udp ? 3 : 0},
+               in[2] = {{.data = b, .size = 32}, {.data = b + 32, .size = 32}};
+    r = cyg_set_deadline(s, cyg_now() + RT_DEADLINE);
+    if (r >= 0) r = cyg_write(c, "ask", 3);
+    if (r >= 0) r = cyg_packet_recv(s, b, sizeof b, &a);
+    if (r >= 0) r = cyg_packet_send(s, "answer", 6, &a);
+    if (r >= 0) r = cyg_read(c, b, sizeof b);
+    if (r >= 0) r = cyg_packet_send_batch(c, &out, 1);
+    if (r >= 0) r = cyg_packet_recv_batch(s, in, 2);
+    (void)cyg_close(c);
+    (void)cyg_close(s);
+    return r;
+}
+
+/* The same for a pipe, and for descriptors passed over a seqpacket socket. */
+static long pass_descriptors(void) {
+    cyg_listener *l;
+    struct net_pair p;
+    char b[4];
+    int got[1];
+    unsigned n = 0;
+    long r = cyg_listen("unixpacket", "@fail_nth", NULL, &l);
+    if (r < 0) return r;
+    if ((r = cyg_dial("unixpacket", "@fail_nth", NULL, &p.a)) == 0 && (r = cyg_accept(l, &p.b)) < 0)
+        (void)cyg_close(p.a);
+    CHECK_EQ(cyg_listener_close(l), 0);
+    if (r < 0) return r;
+    r = cyg_conn_send_fds(p.a, "fd", 2, (int[]){2}, 1);
+    if (r >= 0) r = cyg_conn_recv_fds(p.b, b, sizeof b, got, 1, &n);
+    if (n) close(got[0]);
+    if (r >= 0) r = cyg_write(p.b, "message", 7);
+    if (r >= 0 && (r = cyg_read(p.a, b, sizeof b)) == -EMSGSIZE) r = 0;
+    net_close_pair(&p);
+    return r;
+}
+
+static long exchange_in_pipe(void) {
+    struct net_pair p;
+    char b[4];
+    long r = cyg_conn_pipe(&p.a, &p.b);
+    if (r < 0) return r;
+    r = cyg_write(p.a, "pipe", 4);
+    if (r >= 0) r = cyg_read_full(p.b, b, 4);
+    net_close_pair(&p);
+    return r;
+}
+
+static void messages(void) {
+    AGAIN(datagrams("udp", "127.0.0.1:0", NULL));
+    AGAIN(datagrams("unixgram", "@fail_nth-server", "@fail_nth-client"));
+    AGAIN(pass_descriptors());
+    AGAIN(exchange_in_pipe());
+}
+
 static void readable(void *arg, int why) {
     CHECK_EQ(why, 0);
     (void)arg;
@@ -314,6 +386,7 @@ static int scenario(void *arg) {
     char path[64];
     snprintf(path, sizeof path, "/tmp/fail_nth.%d", (int)getpid());
     echo("unix", path);
+    messages();
     records();
     descriptors();
     threads();
@@ -422,6 +495,10 @@ static const struct row {
     {"recvmsg-interrupted", FAIL_RECVMSG, EINTR, ALWAYS, ""},
     {"sendmsg", FAIL_SENDMSG, EPIPE, ALWAYS, ""},
     {"sendmsg-interrupted", FAIL_SENDMSG, EINTR, ALWAYS, ""},
+    {"recvmmsg", FAIL_RECVMMSG, ENOMEM, ALWAYS, ""},
+    {"recvmmsg-interrupted", FAIL_RECVMMSG, EINTR, ALWAYS, ""},
+    {"sendmmsg-device", FAIL_SENDMMSG, EIO, ALWAYS, ""}, /* it cannot cut: we do */
+    {"sendmmsg-interrupted", FAIL_SENDMMSG, EINTR, ALWAYS, ""},
 };
 #define ENDLESS_RUNS 25
 

@@ -100,6 +100,9 @@ WRAP(FAIL_GETPEERNAME, int, -1, getpeername, (int fd, struct sockaddr *sa, sockl
 WRAP(FAIL_SHUTDOWN, int, -1, shutdown, (int fd, int how), (fd, how))
 WRAP(FAIL_RECVMSG, ssize_t, -1, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags))
 WRAP(FAIL_SENDMSG, ssize_t, -1, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags))
+WRAP(FAIL_RECVMMSG, int, -1, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *t),
+     (fd, m, n, flags, t))
+WRAP(FAIL_SENDMMSG, int, -1, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags), (fd, m, n, flags))
 
 /* What reports by its result. */
 #define WRAP_RESULT(kind, name, parameters, arguments) \

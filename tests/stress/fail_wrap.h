@@ -50,6 +50,8 @@ enum fail_kind {
     FAIL_SEND,
     FAIL_RECVMSG,
     FAIL_SENDMSG,
+    FAIL_RECVMMSG,
+    FAIL_SENDMMSG,
 };
 
 /* From now on calls of this kind are counted, and the n-th fails. err: a positive errno. */

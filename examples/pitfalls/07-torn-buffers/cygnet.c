@@ -1,4 +1,5 @@
-/* Sends over a loopback connection through a buffered writer: one mebibyte in pieces, or messages of a head and a body with a flush after each.
+/* Sends over a loopback connection through a buffered writer: one mebibyte in pieces, or messages of a head and a body
+ * with a flush after each.
  *
  * usage: cygnet pieces PIECE | messages COUNT */
 #include <cygnet/cygnet.h>

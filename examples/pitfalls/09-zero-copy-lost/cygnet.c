@@ -1,4 +1,5 @@
-/* Sends a file over a loopback connection by cyg_copy: as it is, or from within wrappers, and tells what the copy says of itself.
+/* Sends a file over a loopback connection by cyg_copy: as it is, or from within wrappers, and tells what the copy says of
+ * itself.
  *
  * usage: cygnet BYTES plain|multi|limit|buffered|wrapped|changed */
 #include <cygnet/cygnet.h>
@@ -22,8 +23,8 @@ static void receive(void *arg) {
     cyg_waitgroup_done(&r->done);
 }
 
-/* A wrapper that changes nothing, such as people write to show progress. unwrap and advance tell the copy what lies beneath, and it tells back
- * how much has gone; read is for everybody else. */
+/* A wrapper that changes nothing, such as people write to show progress. unwrap and advance tell the copy what lies
+ * beneath, and it tells back how much has gone; read is for everybody else. */
 struct progress {
     cyg_stream stream;
     cyg_stream *under;

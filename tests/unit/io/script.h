@@ -1,4 +1,5 @@
-/* script.h: a stream that does what a test says: reads come piece by piece, or fail, or give nothing; writes are kept, counted, cut short, refused. */
+/* script.h: a stream that does what a test says: reads come piece by piece, or fail, or give nothing; writes are kept,
+ * counted, cut short, refused. */
 #ifndef TESTS_UNIT_IO_SCRIPT_H
 #define TESTS_UNIT_IO_SCRIPT_H
 

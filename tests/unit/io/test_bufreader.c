@@ -1,4 +1,5 @@
-/* test_bufreader.c: the buffered reader. Most of it is a table: what the stream gives, read by read, and what each call returns and shows. */
+/* test_bufreader.c: the buffered reader. Most of it is a table: what the stream gives, read by read, and what each call
+ * returns and shows. */
 #include "../net/net.h"
 #include "script.h"
 
@@ -197,7 +198,8 @@ static void test_a_stream_that_says_it_read_too_much_is_an_error(void **state) {
     cyg_bufreader_free(&r);
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------------- */
+/* ---- sizes
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t buffers_out(void) {
     cyg_bufio_totals t;
@@ -338,7 +340,8 @@ static void test_what_is_not_reading_goes_to_the_stream_below(void **state) {
     cyg_bufreader_free(&r);
 }
 
-/* ---- over connections ------------------------------------------------------------------------------------------------------ */
+/* ---- over connections
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void send_lines(void *arg) {
     cyg_conn *c = arg;

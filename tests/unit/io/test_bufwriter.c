@@ -10,7 +10,8 @@ static uint64_t buffers_out(void) {
     return t.buffers;
 }
 
-/* ---- what goes out -------------------------------------------------------------------------------------------------------- */
+/* ---- what goes out
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void test_small_writes_leave_with_a_flush(void **state) {
     (void)state;
@@ -134,7 +135,8 @@ static void test_messages_of_small_writes_soon_leave_whole(void **state) {
     cyg_bufwriter_free(&w);
 }
 
-/* ---- room ------------------------------------------------------------------------------------------------------------------ */
+/* ---- room
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void test_reserve_and_commit(void **state) {
     (void)state;
@@ -204,7 +206,8 @@ static void test_gathering_writes_into_the_buffer_and_past_it(void **state) {
     cyg_bufwriter_free(&w);
 }
 
-/* ---- errors ----------------------------------------------------------------------------------------------------------------- */
+/* ---- errors
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static const struct refusal {
     int refusal, error;
@@ -282,7 +285,8 @@ static void test_close_flushes_first_and_closes_in_any_case(void **state) {
     cyg_bufwriter_free(&w);
 }
 
-/* ---- copies into a writer ---------------------------------------------------------------------------------------------------- */
+/* ---- copies into a writer
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void test_a_copy_into_it_writes_out_what_is_there_first(void **state) {
     (void)state;
@@ -316,7 +320,8 @@ static void test_a_copy_from_a_stream_that_reads_nothing_ends(void **state) {
     cyg_bufwriter_free(&w);
 }
 
-/* ---- over connections -------------------------------------------------------------------------------------------------------- */
+/* ---- over connections
+ * -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t received;
 static void receive(void *arg) {

@@ -1,5 +1,5 @@
-/* test_file.c: files: places, sizes, ends, errors; that what waits in the kernel holds no P, and what is in memory does not go there; closing under
- * a call. */
+/* test_file.c: files: places, sizes, ends, errors; that what waits in the kernel holds no P, and what is in memory does
+ * not go there; closing under a call. */
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -17,7 +17,8 @@ static cyg_file_stats stats_now(void) {
     return s;
 }
 
-/* ---- bytes and places ------------------------------------------------------------------------------------------------------- */
+/* ---- bytes and places
+ * ------------------------------------------------------------------------------------------------------- */
 
 RT_TEST(test_reads_and_writes_share_the_position_and_places_do_not_move_it) {
     cyg_file *f = scratch();
@@ -99,7 +100,8 @@ RT_TEST(test_size_stat_truncate_sync) {
     CHECK_EQ(cyg_close(f), 0);
 }
 
-/* ---- errors ----------------------------------------------------------------------------------------------------------------- */
+/* ---- errors
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 RT_TEST(test_errors_say_what_and_change_nothing) {
     static const struct {
@@ -133,7 +135,8 @@ RT_TEST(test_errors_say_what_and_change_nothing) {
     CHECK_EQ(cyg_file_seek(cyg_discard(), 0, SEEK_SET), CYG_ENOTSUP);
 }
 
-/* ---- where calls go ----------------------------------------------------------------------------------------------------------- */
+/* ---- where calls go
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static bool knows_nowait(cyg_file *f) {
     char b;

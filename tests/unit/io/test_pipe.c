@@ -1,5 +1,5 @@
-/* test_pipe.c: the pipe in memory: bytes go from the writer's memory to the reader's, closing tells the other end why, deadlines and contexts end
- * waits, writes do not mix. */
+/* test_pipe.c: the pipe in memory: bytes go from the writer's memory to the reader's, closing tells the other end why,
+ * deadlines and contexts end waits, writes do not mix. */
 #include "../rt.h"
 
 struct pair {
@@ -65,7 +65,8 @@ RT_TEST(test_a_write_ends_when_all_of_it_has_been_read) {
     pair_close(&p);
 }
 
-/* ---- closing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- closing
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static const struct closing {
     bool reader; /* which end is closed */
@@ -162,7 +163,8 @@ RT_TEST(test_half_close_and_abort) {
     CHECK_EQ(cyg_close(p.r), 0);
 }
 
-/* ---- deadlines, contexts ------------------------------------------------------------------------------------------------------- */
+/* ---- deadlines, contexts
+ * ------------------------------------------------------------------------------------------------------- */
 
 RT_TEST(test_deadlines_end_waits_of_their_end_and_can_be_moved) {
     for (int write = 0; write < 2; write++) {
@@ -221,7 +223,8 @@ RT_TEST(test_a_cancelled_context_ends_the_wait) {
     }
 }
 
-/* ---- many ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- many
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 enum { WRITERS = 8, ROUNDS = 200 / (RT_LESS > 1 ? 4 : 1), RECORD = 33 };
 static cyg_waitgroup writers;

@@ -1,4 +1,5 @@
-/* test_scanner.c: tokens: what the split functions make of texts, whatever the pieces they come in, bounds, and split functions that misbehave. */
+/* test_scanner.c: tokens: what the split functions make of texts, whatever the pieces they come in, bounds, and split
+ * functions that misbehave. */
 #include "script.h"
 
 static const struct splitting {
@@ -62,7 +63,8 @@ static void test_an_error_of_the_stream_comes_behind_the_tokens_and_stays(void *
     cyg_scanner_free(&s);
 }
 
-/* ---- split functions of one's own -------------------------------------------------------------------------------------------- */
+/* ---- split functions of one's own
+ * -------------------------------------------------------------------------------------------- */
 
 /* Fields between commas; "stop" ends the scan, "last" does after itself, "bad" is an error. */
 static int split_fields(void *arg, cyg_str data, bool at_end, size_t *advance, cyg_str *token) {

@@ -1,5 +1,5 @@
-/* test_through.c: copies through wrappers that change no bytes take the kernel's way all the same, with what the wrapper holds first; and what the
- * results say of it. The others are copied, without allocating anything. */
+/* test_through.c: copies through wrappers that change no bytes take the kernel's way all the same, with what the wrapper
+ * holds first; and what the results say of it. The others are copied, without allocating anything. */
 #include <sys/uio.h>
 
 #include "../net/net.h"
@@ -20,7 +20,8 @@ static cyg_file *file_of_bytes(void) {
     return f;
 }
 
-/* ---- what arrives ----------------------------------------------------------------------------------------------------------- */
+/* ---- what arrives
+ * ----------------------------------------------------------------------------------------------------------- */
 
 struct arrival {
     cyg_conn *from;
@@ -68,7 +69,8 @@ static void copied_is(cyg_stream *src, int64_t max, const char *want, size_t nwa
         CHECK_EQ((how).reason, (way) == CYG_COPY_BUFFER ? (how).reason : CYG_COPY_FAST); \
     } while (0)
 
-/* ---- files to sockets ------------------------------------------------------------------------------------------------------- */
+/* ---- files to sockets
+ * ------------------------------------------------------------------------------------------------------- */
 
 RT_TEST(test_a_file_goes_by_sendfile) {
     cyg_file *f = file_of_bytes();
@@ -181,7 +183,8 @@ RT_TEST(test_a_buffered_file_gives_what_it_holds_then_goes_by_sendfile) {
     CHECK_EQ(cyg_close(f), 0);
 }
 
-/* ---- sockets to sockets ----------------------------------------------------------------------------------------------------- */
+/* ---- sockets to sockets
+ * ----------------------------------------------------------------------------------------------------- */
 
 RT_TEST(test_a_buffered_reader_with_leftovers_goes_by_splice) {
     for (int unix_ = 0; unix_ < 2; unix_++) {
@@ -260,7 +263,8 @@ RT_TEST(test_the_receiver_may_be_wrapped_too) {
     net_close_pair(&p);
 }
 
-/* ---- what has to be copied --------------------------------------------------------------------------------------------------- */
+/* ---- what has to be copied
+ * --------------------------------------------------------------------------------------------------- */
 
 RT_TEST(test_a_tee_sees_every_byte_and_says_so) {
     cyg_file *f = file_of_bytes();
@@ -297,7 +301,8 @@ RT_TEST(test_a_file_to_a_file_through_wrappers) {
     CHECK_EQ(cyg_close(to), 0);
 }
 
-/* ---- a wrapper that changes bytes: few reads, no allocation --------------------------------------------------------------------- */
+/* ---- a wrapper that changes bytes: few reads, no allocation
+ * --------------------------------------------------------------------- */
 
 struct turner {
     cyg_stream s;

@@ -119,8 +119,27 @@ RT_TEST(test_dial_a_name) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (cyg_dial("tcp", bad[i], &o, &c) != CYG_EPARSE)
             rt_fail(__FILE__, __LINE__, "%s: %s", bad[i], cyg_err_detail());
-    CHECK_EQ(cyg_dial("udp", "here:80", &o, &c), CYG_EPARSE);
+    CHECK_EQ(cyg_dial("sctp", "here:80", &o, &c), CYG_EPARSE);
     CHECK_EQ(cyg_listener_close(l), 0);
+    cyg_resolver_release(r);
+}
+
+RT_TEST(test_dial_a_name_for_datagrams) {
+    cyg_resolver *r = names("::1 both\n127.0.0.1 both\n");
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&a, n), 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    cyg_dial_opts o = {.resolver = r};
+    cyg_conn *c;
+    char b[8];
+    CHECK_EQ(cyg_dial("udp4", at("both", ntohs(a.sin_port)), &o, &c), 0);
+    CHECK_EQ(cyg_write(c, "hello", 5), 5);
+    CHECK_EQ(recv(fd, b, sizeof b, 0), 5);
+    CHECK_EQ(cyg_close(c), 0);
+    CHECK_EQ(cyg_dial("udp", at("nowhere", 80), &o, &c), CYG_ELOOKUP);
+    close(fd);
     cyg_resolver_release(r);
 }
 
@@ -457,6 +476,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dial_a_name),
+        cmocka_unit_test(test_dial_a_name_for_datagrams),
         cmocka_unit_test(test_source_address),
         cmocka_unit_test(test_next_address_at_once_when_one_fails),
         cmocka_unit_test(test_a_black_hole_costs_the_delay_alone),
