@@ -29,7 +29,6 @@ needs() {
         need 'test -f /usr/lib/nginx/modules/ngx_stream_module.so' libnginx-mod-stream 'a real peer for TCP'
         need 'command -v socat'                  socat          'a real peer for TCP and UDP'
         need 'command -v ncat'                   ncat           'another one'
-        need 'command -v dnsmasq || test -x /usr/sbin/dnsmasq' dnsmasq-base 'a real peer for UDP'
         need 'command -v dig'                    bind9-dnsutils 'dig, a real client for UDP'
         need 'command -v curl'                   curl           'a real client'
         need 'command -v dnsmasq'                dnsmasq-base   'a real name server'

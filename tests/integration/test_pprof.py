@@ -42,7 +42,7 @@ def test_goroutine_profile_adds_up_by_start_site(gateway, app, tmp_path):
     assert [cum for _, cum in accept.values()] == ["2"], text  # one accept loop for the web listener, one for the admin's
     plain = g.admin_get("/debug/pprof/goroutine?debug=1")
     assert plain.field("Content-Type").startswith("text/plain")
-    assert re.search(r"^2  \S*server\.c:\d+  \[read\]$", plain.body.decode(), re.M), plain.body
+    assert re.search(r"^2  \S*server_http\.c:\d+  \[read\]$", plain.body.decode(), re.M), plain.body
 
 
 def test_cpu_profile_of_a_gateway_at_work(gateway, app, tmp_path):
