@@ -269,7 +269,7 @@ struct m {
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 struct cygrt_sched {
-    _Atomic int state; /* S_* */
+    _Atomic int state;     /* S_* */
     _Atomic uint32_t runs; /* how often the runtime was started */
     unsigned nprocs;
     struct p *ps;
