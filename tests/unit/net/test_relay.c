@@ -178,6 +178,7 @@ RT_TEST(test_a_reset_is_passed_on) {
 /* A server that says its last words and closes while the client still sends: writing to it fails, and all that it had said still
  * reaches the client, with an end in order behind it. */
 RT_TEST(test_last_words_of_who_takes_nothing_more_are_passed_on) {
+    if (no_splice()) return; /* a dropped pipe tells that the relay has noticed */
     for (int kind = 0; kind < 2; kind++) {
         struct relayed r;
         relay_start(&r, kind, NULL);
@@ -194,7 +195,7 @@ RT_TEST(test_last_words_of_who_takes_nothing_more_are_passed_on) {
             CHECK_EQ(cyg_write(r.client.a, "more", 4), 4);
             net_settle();
             cyg_copy_stats st = copy_stats();
-            write_err = st.pipes_dropped_total > r.dropped || no_splice();
+            write_err = st.pipes_dropped_total > r.dropped;
         }
         net_settle();
         if (!kind) CHECK(!LOAD(r.over)); /* not aborted; a Unix socket holds all that was said */

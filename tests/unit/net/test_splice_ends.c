@@ -108,9 +108,13 @@ static const int says[STAGES][BLOWS] = {
     [FOR_ANOTHER_WRITER] = {[WRITE_DEADLINE] = CYG_ETIMEDOUT, [CLOSE_SINK] = CYG_ECLOSED, [RESET_BY_RECEIVER] = -EPIPE},
 };
 
-RT_TEST(test_ended_at_each_place_where_it_waits) {
+static bool no_splice(void) {
     const char *debug = getenv("CYGNET_DEBUG");
-    if (debug && strstr(debug, "nosplice")) return;
+    return debug && strstr(debug, "nosplice");
+}
+
+RT_TEST(test_ended_at_each_place_where_it_waits) {
+    if (no_splice()) return;
     for (int stage = 0; stage < STAGES; stage++)
         for (int blow = 0; blow < BLOWS; blow++) {
             if (!says[stage][blow]) continue;
@@ -136,6 +140,7 @@ RT_TEST(test_ended_at_each_place_where_it_waits) {
 
 /* While it waits for output, what happens to the source comes after the bytes that are under way. */
 RT_TEST(test_bytes_under_way_arrive_before_the_sources_end) {
+    if (no_splice()) return;
     static const enum blow blows[] = {READ_DEADLINE, CLOSE_SOURCE, RESET_BY_SENDER};
     for (int i = 0; i < 3; i++) {
         struct run r;
@@ -193,7 +198,7 @@ RT_TEST(test_sending_a_file_is_ended) {
             CHECK(r.how.write_failed);
             CHECK(r.how.bytes < 8 << 20);
             int64_t at = r.file.own_place ? r.file.place : lseek(r.file.fd, 0, SEEK_CUR);
-            if (r.how.by[CYG_COPY_BUFFER] == 0) CHECK_EQ(at, r.how.bytes); /* none is lost */
+            if (!no_splice()) CHECK_EQ(at, r.how.bytes); /* none is lost */
             file_close(&r.file);
             finish(&r, blows[i]);
             if (queued) WAIT_FOR(LOAD(r.others) == 1);
