@@ -12,8 +12,10 @@
 #include "net/trend.h"
 #include "proto/port_list.h"
 
-#define DESTINATIONS 4096 /* looked at in one look; a program that scans has more, and no port problem */
-#define SLOTS (DESTINATIONS * 2)
+/* Looked at in one look; a program that scans has more, and no port problem. What servers that are gone have left in TIME_WAIT looks like
+ * many destinations, so as many again are kept for ours; of those found late, what stood in TIME_WAIT before is not counted. */
+#define DESTINATIONS 4096
+#define SLOTS (DESTINATIONS * 4)
 #define TRACKED 64
 
 /* From where to where: all of its bytes are compared. */
@@ -104,7 +106,7 @@ void ports_look_see(struct ports_look *l, const struct sockdiag_sock *s, bool ou
     memcpy(p.from, s->local_ip, 16);
     memcpy(p.to, s->peer_ip, 16);
     struct destination *d = slot_of(l, &p);
-    if (!d->used && l->n == DESTINATIONS) return;
+    if (!d->used && l->n >= (ours ? 2 * DESTINATIONS : DESTINATIONS)) return;
     l->n += !d->used;
     d->pair = p;
     d->used++;

@@ -237,7 +237,9 @@ def test_what_is_no_gateway_is_told(app):
 
 
 def test_ctrl_c_while_watching_ends_it():
-    p = subprocess.Popen([CYGNET, "doctor", "--watch", "3600"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Whoever runs the tests in the background may have had SIGINT ignored, which is inherited.
+    p = subprocess.Popen([CYGNET, "doctor", "--watch", "3600"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     wait_until(lambda: "cygnet" in open("/proc/%d/comm" % p.pid).read() and len(os.listdir("/proc/%d/task" % p.pid)) > 1, "its threads")
     p.send_signal(signal.SIGINT)
     assert p.wait(20) != 0
