@@ -154,7 +154,7 @@ RT_TEST(test_bytes_under_way_arrive_before_the_sources_end) {
         WAIT_FOR(({
             bool over = LOAD(r.over);
             while ((n = recv(net_fd(r.out.b), b, sizeof b, MSG_DONTWAIT)) > 0) last = b[n - 1];
-            over &&last == '9';
+            last == '9' && over;
         }));
         CHECK_EQ(r.how.bytes, 10);
         CHECK_EQ(r.copied, blows[i] == READ_DEADLINE ? CYG_ETIMEDOUT : blows[i] == CLOSE_SOURCE ? CYG_ECLOSED : 10);
