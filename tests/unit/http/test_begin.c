@@ -56,7 +56,7 @@ TEST(test_what_comes_before_and_the_request_may_come_apart) {
 
 static void refused(void *arg, int status, const char *reason, const cyg_addr *peer, const cyg_http_req *req) {
     (void)reason, (void)req;
-    *(int *)arg = peer->port == 7 ? status : -1;
+    __atomic_store_n((int *)arg, peer->port == 7 ? status : -1, __ATOMIC_RELAXED);
 }
 
 TEST(test_the_address_told_counts_for_what_is_refused) {
