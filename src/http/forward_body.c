@@ -85,11 +85,12 @@ int http_pump_start(struct http_pump *p) {
     p->req->pumped = true;        /* before it runs */
     cyg_waitgroup_add(&p->done, 1);
     int err = cyg_go_with(&(cyg_go_opts){.name = "http request body"}, pump, p);
-    if (err < 0)
+    if (err < 0) {
         cyg_waitgroup_done(&p->done);
-    else
+        p->req->pumped = false; /* else it is the pump's to read from now on */
+    } else {
         p->running = true;
-    p->req->pumped = err == 0;
+    }
     return err;
 }
 

@@ -61,6 +61,21 @@ static bool all_came(void) {
     return all;
 }
 
+#if defined(RT_ASAN) || defined(RT_TSAN)
+enum { SANITIZED = 1 }; /* they have memory of their own for each stack */
+#else
+enum { SANITIZED = 0 };
+#endif
+
+static void check_memory(long before) {
+    long held = status_kib("VmRSS:") - before;
+    fprintf(stderr, "%ld goroutines on %u Ps: %.0f bytes each, %ld mappings\n", count, cyg_procs(),
+            1024.0 * (double)held / (double)count, mappings());
+    /* Without a guard a stack has a pattern in its last page, which is memory, too. */
+    CHECK(held <= (count * BYTES_EACH + (long)rt_stats().stacks_unguarded * 4096) / 1024);
+    CHECK(mappings() <= MAPPINGS);
+}
+
 static void body(void) {
     came = woken = 0;
     released = false;
@@ -68,14 +83,7 @@ static void body(void) {
     for (long i = 0; i < count; i++) GO(wait_once, NULL);
     WAIT_FOR(all_came());
     CHECK_EQ(rt_stats().goroutines, count + 1);
-#if !defined(RT_ASAN) && !defined(RT_TSAN) /* they have memory of their own for each stack */
-    long held = status_kib("VmRSS:") - before;
-    fprintf(stderr, "%ld goroutines on %u Ps: %.0f bytes each, %ld mappings\n", count, cyg_procs(),
-            1024.0 * (double)held / (double)count, mappings());
-    /* Without a guard a stack has a pattern in its last page, which is memory, too. */
-    CHECK(held <= (count * BYTES_EACH + (long)rt_stats().stacks_unguarded * 4096) / 1024);
-    CHECK(mappings() <= MAPPINGS);
-#endif
+    if (!SANITIZED) check_memory(before);
     cyg_mutex_lock(&lock);
     released = true;
     cyg_cond_broadcast(&go_on);
