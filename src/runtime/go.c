@@ -23,8 +23,8 @@ uint64_t cygrt_goid(struct p *p) {
 
 struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err) {
     struct cygrt_sched *s = &cygrt_sched;
-    unsigned cls = cygrt_size_class(stack_size ? stack_size : s->opts.stack_size);
-    if (!p || cls != cygrt_size_class(s->opts.stack_size)) return cygrt_stack_new(cls, err);
+    unsigned cls = stack_size ? cygrt_size_class(stack_size) : s->stack_class;
+    if (!p || cls != s->stack_class) return cygrt_stack_new(cls, err);
     struct g *g = p->gfree;
     if (!g) return cygrt_stack_new(cls, err);
     p->gfree = (struct g *)g->task.next;
@@ -36,7 +36,7 @@ struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err) {
 void cygrt_g_put(struct p *p, struct g *g) {
     atomic_store_explicit(&g->status, G_FREE, memory_order_relaxed);
     g->used = true;
-    if (!p || g->size_class != cygrt_size_class(cygrt_sched.opts.stack_size)) {
+    if (!p || g->size_class != cygrt_sched.stack_class) {
         cygrt_stack_free(g);
         return;
     }
@@ -99,8 +99,7 @@ void cygrt_goroutine_main(struct m *m) {
         (void)cygrt_enter(m);
         end(m, g);
         t = m->p ? cygrt_next_local(m->p) : NULL;
-        if (!t || g->pins || t->kind != CYGRT_TASK_RECORD ||
-            g->size_class != cygrt_size_class(cygrt_sched.opts.stack_size)) {
+        if (!t || g->pins || t->kind != CYGRT_TASK_RECORD || g->size_class != cygrt_sched.stack_class) {
             g->after = AFTER_EXIT;
             cygrt_leave_to(m, g, t);
             break;

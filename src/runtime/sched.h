@@ -274,6 +274,7 @@ struct cygrt_sched {
     unsigned nprocs;
     struct p *ps;
     cyg_runtime_opts opts;
+    unsigned stack_class; /* of opts.stack_size; constant while the runtime runs */
     bool no_guard, no_mprotect, no_exclusive, no_membarrier;
     _Atomic bool no_pwait2; /* set by whichever M learns it; relaxed: the others learn it themselves */
     uint32_t fuzz;          /* a seed: schedules are shaken (fuzz.h); 0: not */

@@ -104,6 +104,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     if (atomic_load(&s->state) != S_OFF || forked) goto out;
     s->opts = opts ? *opts : (cyg_runtime_opts){0};
     if (!s->opts.stack_size) s->opts.stack_size = CYGRT_STACK_DEFAULT;
+    s->stack_class = cygrt_size_class(s->opts.stack_size);
     if (!s->opts.max_threads) s->opts.max_threads = 512;
     s->nprocs = want_procs(s->opts.maxprocs);
     if (!s->opts.max_extra_threads) s->opts.max_extra_threads = s->nprocs > 4 ? 2 * s->nprocs : 8;

@@ -2,7 +2,8 @@
  * words, which belong to the process (docs/internals/runtime.md). The stack a goroutine waits on looks, from its saved sp
  * upwards: r15 r14 r13 r12 rbx rbp return-address. It ends in
  * ret: nearly every switch is made by the one call in leave_to(), so the return predictor guesses right, and it stays in step for the
- * returns that follow. A jump instead leaves an entry behind, and each of those misses (52 against 23 ns for a yield).
+ * returns that follow. A jump instead leaves an entry behind, and each of those misses (52 against 23 ns for a yield). Only a stack that
+ * begins is jumped to: no call has led to its first instruction, so ret would miss each time (56 against 44 ns for spawn and exit).
  *
  * No GNU property note: a program that links this runs without shadow stacks, which this switch does not know. */
 #if defined(__x86_64__)
@@ -35,6 +36,9 @@ cygrt_switch:
     movq %rsp, (%rdi)
     movq %rsi, %rsp            /* the other stack has the same shape: the rules above still hold */
     movq %rdx, %rax
+    leaq cygrt_entry+1(%rip), %rcx
+    cmpq %rcx, 48(%rsp)        /* where stack.c lets a stack begin */
+    je .Lbegins
     popq %r15
     .cfi_adjust_cfa_offset -8
     .cfi_restore r15
@@ -54,6 +58,17 @@ cygrt_switch:
     .cfi_adjust_cfa_offset -8
     .cfi_restore rbp
     ret
+    .cfi_adjust_cfa_offset 48
+    .cfi_rel_offset rbp, 40
+    .cfi_rel_offset rbx, 32
+    .cfi_rel_offset r12, 24
+    .cfi_rel_offset r13, 16
+    .cfi_rel_offset r14, 8
+    .cfi_rel_offset r15, 0
+.Lbegins:
+    addq $56, %rsp             /* the words are still there, below the stack pointer, for who unwinds from the jump */
+    .cfi_adjust_cfa_offset -56
+    jmp cygrt_entry
     .cfi_endproc
     .size cygrt_switch, . - cygrt_switch
 
