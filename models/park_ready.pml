@@ -14,7 +14,7 @@
  * MUTANT_4: cygrt_finish_prev does not mind that somebody woke the goroutine meanwhile
  * MUTANT_5: a waker loads and stores `wait`, instead of a compare-and-swap
  * MUTANT_6: the condition is looked at before prepare and not after it
- * MUTANT_7: a waker makes the condition true by a release store: it may pass the look at `wait`
+ * MUTANT_7: a waker looks at `wait` before it compares and swaps: the look may pass the store that makes the condition true
  */
 #define CPUS 4 /* two Ms, two wakers; the timer stores nothing */
 #define DEPTH 2
@@ -104,21 +104,39 @@ next:
 
 byte unparked[3]; /* what each saw: WAITING or PARKED */
 
-inline unpark(k) {
-    atomic { s = mem[WAIT] }
+inline unpark(k, flushed) {
+#ifdef MUTANT_7
+    s = mem[WAIT];
+#else
+    s = PARKED;
+#endif
     do
+#ifdef MUTANT_7
     :: s != WAITING && s != PARKED -> break
     :: else ->
+#else
+    :: true ->
+#endif
 #ifdef MUTANT_5
-       mem[WAIT] = WOKEN;
-       goto won;
+       s = mem[WAIT];
+       if
+       :: s == WAITING || s == PARKED -> mem[WAIT] = WOKEN; goto won
+       :: else -> break
+       fi
 #else
        atomic {
+           flushed;
            if
            :: mem[WAIT] == s -> mem[WAIT] = WOKEN; goto won
            :: else -> s = mem[WAIT]
            fi
        }
+#ifndef MUTANT_7
+       if
+       :: s != WAITING && s != PARKED -> break
+       :: else
+       fi
+#endif
 #endif
     od;
     goto lost;
@@ -138,15 +156,12 @@ lost:
 proctype waker(byte i) {
     byte s;
     store(2 + i, COND(i), 1);
-#ifndef MUTANT_7
-    fence(2 + i);
-#endif
-    unpark(i)
+    unpark(i, drained(2 + i))
 }
 
 proctype late_timer() {
     byte s;
-    unpark(2)
+    unpark(2, true)
 }
 
 init {

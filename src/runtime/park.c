@@ -5,13 +5,12 @@
 #include "runtime/probes.h"
 #include "runtime/sched.h"
 
+/* Not a look and then a compare-and-swap: who wakes has stored something that g looks at after it has set WAITING. A look could overtake
+ * that store, find g not yet waiting, and leave it asleep. */
 static bool unpark(struct g *g, bool next) {
-    uint32_t s = atomic_load_explicit(&g->wait, memory_order_seq_cst);
-    for (;;) {
+    uint32_t s = W_PARKED;
+    while (!atomic_compare_exchange_strong(&g->wait, &s, W_WOKEN))
         if (s != W_WAITING && s != W_PARKED) return false;
-        if (atomic_compare_exchange_weak_explicit(&g->wait, &s, W_WOKEN, memory_order_seq_cst, memory_order_seq_cst))
-            break;
-    }
     if (s == W_PARKED) {
         CYGRT_PROBE1(ready, g->id);
         atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);

@@ -11,7 +11,7 @@ struct g *cyg_need_goroutine(const char *call) {
 }
 
 static bool let_go(const struct cyg_waiter *w) {
-    uint32_t v = atomic_load_explicit(&w->granted, memory_order_acquire);
+    uint32_t v = atomic_load(&w->granted); /* in order behind cygrt_prepare's store: see unpark() */
     return v == WAITER_GRANTED || v == WAITER_HANDED;
 }
 
@@ -63,7 +63,7 @@ void cyg_claimed_wake(struct cyg_claimed *c) {
     for (struct cyg_waiter *w = c->first, *next; w; w = next) {
         next = w->next;
         struct g *g = w->g;
-        atomic_store_explicit(&w->granted, WAITER_GRANTED, memory_order_release);
+        atomic_store(&w->granted, WAITER_GRANTED);
         cygrt_unpark(g);
     }
 }
