@@ -79,7 +79,7 @@ void pool_feed(cyg_connpool *p) {
 static int queue_up(cyg_connpool *p, struct pool_turn *t) {
     cyg_spin_lock(&p->lock);
     int err = pool_closed(p) ? CYG_ECLOSED : 0;
-    if (err == 0 && p->nwaiters >= p->opts.max_waiters) {
+    if (err == 0 && __atomic_load_n(&p->nwaiters, __ATOMIC_RELAXED) >= p->opts.max_waiters) {
         pool_count(&p->refused);
         err = CYG_ELIMIT;
     }
