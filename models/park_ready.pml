@@ -102,8 +102,6 @@ next:
     od
 }
 
-byte unparked[3]; /* what each saw: WAITING or PARKED */
-
 inline unpark(k, flushed) {
 #ifdef MUTANT_7
     s = mem[WAIT];

@@ -37,7 +37,7 @@ cygrt_switch:
     movq %rsi, %rsp            /* the other stack has the same shape: the rules above still hold */
     movq %rdx, %rax
     leaq cygrt_entry+1(%rip), %rcx
-    cmpq %rcx, 48(%rsp)        /* where stack.c lets a stack begin */
+    cmpq %rcx, 48(%rsp)        /* + CYGRT_ENTRY_SKIP: where stack.c lets a stack begin */
     je .Lbegins
     popq %r15
     .cfi_adjust_cfa_offset -8
