@@ -114,7 +114,8 @@ static inline ssize_t cyg_write(cyg_stream *s, const void *p, size_t n) {
 CYG_API ssize_t cyg_writev(cyg_stream *s, const struct iovec *iov, int n);
 
 /* Ends the stream for everybody: whoever is parked in it comes back with CYG_ECLOSED. Drops the caller's reference.
- * Blocks: never. From: anywhere but a signal handler. Returns: 0, or CYG_ECLOSED if it was closed already. */
+ * Blocks: never, but for a file (file.h), whose close parks. From: anywhere but a signal handler. Returns: 0, or CYG_ECLOSED if it was
+ * closed already. */
 static inline int cyg_close(cyg_stream *s) { return s->ops->close ? s->ops->close(s) : (int)CYG_ENOTSUP; }
 
 /* Ends our direction: the peer reads end of stream after what was written. Blocks: never. Returns: 0, CYG_ENOTSUP, -errno. */
