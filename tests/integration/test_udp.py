@@ -23,7 +23,8 @@ class UdpServer:
         self.socket.bind(("127.0.0.1", port))
         self.port = self.socket.getsockname()[1]
         self.function, self.seen, self.ended = function, [], False
-        threading.Thread(target=self._run, daemon=True).start()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
 
     def _run(self):
         with contextlib.suppress(OSError):
@@ -40,7 +41,8 @@ class UdpServer:
     def stop(self):
         self.ended = True
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the reader, so that the port is free
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the reader
+        self.thread.join(20)  # until its recvfrom has returned the port takes datagrams, and the kernel tells nobody
         self.socket.close()
 
 

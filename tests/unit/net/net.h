@@ -42,6 +42,15 @@ static inline void net_close_pair(struct net_pair *p) {
     CHECK_EQ(cyg_close(p->b), 0);
 }
 
+/* An abstract Unix address that no other process has: this test may run twice at once. Valid until seven more were asked for. */
+static inline const char *net_name(const char *what) {
+    static char names[8][64];
+    static unsigned next;
+    char *name = names[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % 8];
+    snprintf(name, sizeof names[0], "@cygnet-test-%d-%s", (int)getpid(), what);
+    return name;
+}
+
 static inline int net_fd(cyg_conn *c) { return c->ops->descriptor(c); }
 
 /* Until writes would park. Returns how many bytes went. */

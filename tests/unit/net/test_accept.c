@@ -48,7 +48,7 @@ static void dialler(void *arg) {
 
 RT_TEST(test_many_acceptors_take_every_connection_once) {
     for (int is_unix = 0; is_unix < 2; is_unix++) {
-        open_listener(is_unix ? "unix" : "tcp", is_unix ? "@cygnet-test-many" : "127.0.0.1:0");
+        open_listener(is_unix ? "unix" : "tcp", is_unix ? net_name("many") : "127.0.0.1:0");
         for (int i = 0; i < 10; i++) {
             cyg_listener_acquire(listener);
             GO(acceptor, NULL);

@@ -227,7 +227,7 @@ RT_TEST(test_accept_deadline_must_return) {
         cyg_addr a;
         char text[CYG_ADDR_STRLEN];
         cyg_conn *c, *in;
-        CHECK_EQ(cyg_listen(networks[k], k ? "@cygnet-test-deadline" : "127.0.0.1:0", NULL, &listener), 0);
+        CHECK_EQ(cyg_listen(networks[k], k ? net_name("deadline") : "127.0.0.1:0", NULL, &listener), 0);
         cyg_listener_addr(listener, &a);
         cyg_addr_format(&a, text, sizeof text);
         CHECK_EQ(cyg_listener_set_deadline(listener, 1), 0);

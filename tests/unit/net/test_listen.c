@@ -57,7 +57,7 @@ RT_TEST(test_listen_dial_accept_echo) {
     echo_over("tcp", "127.0.0.1:0");
     echo_over("tcp4", ":0");
     echo_over("unix", in_dir("echo.sock"));
-    echo_over("unix", "@cygnet-test-echo");
+    echo_over("unix", net_name("echo"));
     CHECK(access(in_dir("echo.sock"), F_OK) != 0); /* close removes the path */
 }
 
@@ -159,7 +159,7 @@ static void dial_a_full_queue(const char *network, const char *address) {
 }
 RT_TEST(test_dial_times_out_at_a_full_queue) {
     dial_a_full_queue("tcp", "127.0.0.1:0");
-    dial_a_full_queue("unix", "@cygnet-test-full");
+    dial_a_full_queue("unix", net_name("full"));
 }
 
 /* ---- descriptors run out ------------------------------------------------------------------------------------------------------ */
