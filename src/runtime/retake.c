@@ -127,17 +127,22 @@ static bool set_attr(int tid, struct sched_attr_v0 *a, int32_t nice, uint64_t sl
     return syscall(SYS_sched_setattr, tid, a, 0) == 0;
 }
 
-/* sysmon, of an M whose P it has just taken, or that it looks at again. The M may be coming back: it does so under hog_lock, too. */
+/* sysmon, of an M whose P it has just taken, or that it looks at again. The M may be coming back: it does so under hog_lock, too.
+ * Who was blocked may compute by now: its CPU time tells, from the first look on. */
 static void tell_kernel(struct m *m) {
     struct sched_attr_v0 a;
     cyg_spin_lock(&m->hog_lock);
-    if (atomic_load(&m->bind) == BIND_LOST && m->lost_as_hog && get_attr(m->tid, &a)) {
+    if (atomic_load(&m->bind) == BIND_LOST) {
         if (m->hog == HOG_NOT) {
+            m->hog_cpu = thread_cpu(m);
+            m->hog = HOG_SEEN;
+        }
+        cyg_time used = m->hog == HOG_LOW ? 0 : thread_cpu(m) - m->hog_cpu;
+        if (m->hog == HOG_SEEN && (m->lost_as_hog || used >= STUCK_AFTER) && get_attr(m->tid, &a)) {
             m->own_nice = a.nice;
             m->own_slice = a.runtime;
-            m->hog_cpu = thread_cpu(m);
             if (set_attr(m->tid, &a, a.nice, HOG_SLICE)) m->hog = HOG_WATCHED;
-        } else if (m->hog == HOG_WATCHED && thread_cpu(m) - m->hog_cpu >= LOW_AFTER) {
+        } else if (m->hog == HOG_WATCHED && used >= LOW_AFTER && get_attr(m->tid, &a)) {
             if (set_attr(m->tid, &a, NICE_LOWEST, HOG_SLICE)) m->hog = HOG_LOW;
         }
     }
@@ -148,7 +153,7 @@ static void tell_kernel(struct m *m) {
 static void untell_kernel(struct m *m) {
     struct sched_attr_v0 a;
     cyg_spin_lock(&m->hog_lock);
-    if (m->hog != HOG_NOT && (!get_attr(0, &a) || !set_attr(0, &a, m->own_nice, m->own_slice)) && !m->pinned_g)
+    if (m->hog >= HOG_WATCHED && (!get_attr(0, &a) || !set_attr(0, &a, m->own_nice, m->own_slice)) && !m->pinned_g)
         m->doomed = true;
     m->hog = HOG_NOT;
     m->lost_as_hog = false;
@@ -157,7 +162,7 @@ static void untell_kernel(struct m *m) {
 
 static void watch_hogs(cyg_time now) {
     struct cygrt_sched *s = &cygrt_sched;
-    if (atomic_load(&s->nhogs) == 0 || now < next_look) return;
+    if (atomic_load(&s->nlost) == 0 || now < next_look) return;
     next_look = now + LOOK_EVERY;
     cyg_spin_lock(&s->lock);
     struct m *m = s->all_ms;
@@ -181,10 +186,8 @@ struct p *cygrt_enter_slow(struct m *m) {
                                                                               memory_order_relaxed, memory_order_relaxed)) {
     }
     atomic_fetch_sub_explicit(&site->now, 1, memory_order_relaxed);
-    if (m->lost_as_hog) {
-        atomic_fetch_sub(&s->nhogs, 1);
-        untell_kernel(m);
-    }
+    if (m->lost_as_hog) atomic_fetch_sub(&s->nhogs, 1);
+    untell_kernel(m);
     atomic_fetch_sub(&s->nlost, 1);
     atomic_store(&m->p, NULL);
     atomic_store(&m->bind, BIND_OWNED);

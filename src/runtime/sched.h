@@ -224,7 +224,7 @@ enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
 /* Who owns the P of an M whose seq is even: see retake.c. */
 enum { BIND_OWNED = 0, BIND_RETAKING, BIND_LOST };
 /* What an M is to the kernel that computes without a P: see retake.c. */
-enum { HOG_NOT = 0, HOG_WATCHED, HOG_LOW };
+enum { HOG_NOT = 0, HOG_SEEN, HOG_WATCHED, HOG_LOW };
 
 struct m {
     _Atomic uint32_t seq;  /* odd inside the runtime; written by this M only */
@@ -237,7 +237,7 @@ struct m {
     uint8_t hog;       /* HOG_* */
     int32_t own_nice;  /* what it had before */
     uint64_t own_slice;
-    cyg_time hog_cpu; /* its CPU time when it lost its P */
+    cyg_time hog_cpu; /* its CPU time when it was first seen without its P */
     int tid;
     clockid_t cpu_clock;
     _Atomic(struct p *) p; /* NULL while blocking or idle; changed only while seq is odd */

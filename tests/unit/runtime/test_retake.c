@@ -133,20 +133,52 @@ static void *try_to_raise(void *arg) {
     return NULL;
 }
 
-RT_TEST(test_a_hog_gets_its_priority_back) {
-    int n = (int)cyg_procs(), nice = getpriority(PRIO_PROCESS, 0);
-    if (nice >= 18) return; /* nothing lower to be told from it */
+/* Whether a thread may take its lower priority back. */
+static bool prepare_hogs(int nice) {
+    if (nice >= 18) return false; /* nothing lower to be told from it */
     pthread_t t;
     CHECK_EQ(pthread_create(&t, NULL, try_to_raise, &may_raise_priority), 0);
     CHECK_EQ(pthread_join(t, NULL), 0);
     memset(&all, 0, sizeof all);
     cyg_waitgroup_add(&all, 1);
     STORE(stop, 0);
+    STORE(blocked, 0);
     STORE(came_back, 0);
-    for (int i = 0; i < n; i++) CHECK_EQ(cyg_go_copy(spin_until_low, &nice), 0);
+    return true;
+}
+
+static void await_hogs(int n) {
     WAIT_FOR(LOAD(came_back) == n);
     CHECK_EQ(cyg_waitgroup_wait(&all), 0);
     WAIT_FOR(rt_stats().threads_without_p == 0);
+}
+
+RT_TEST(test_a_hog_gets_its_priority_back) {
+    int n = (int)cyg_procs(), nice = getpriority(PRIO_PROCESS, 0);
+    if (!prepare_hogs(nice)) return;
+    for (int i = 0; i < n; i++) CHECK_EQ(cyg_go_copy(spin_until_low, &nice), 0);
+    await_hogs(n);
+}
+
+static void block_then_spin(void *arg) {
+    char byte;
+    ADD(blocked, 1);
+    CHECK_EQ(read(pipe_fds[0], &byte, 1), 1);
+    spin_until_low(arg);
+}
+
+/* Its P was taken because it was blocked; it computes afterwards, without having been in the runtime. */
+RT_TEST(test_one_that_computes_after_it_was_blocked_is_a_hog_too) {
+    int n = (int)cyg_procs(), nice = getpriority(PRIO_PROCESS, 0);
+    if (!prepare_hogs(nice)) return;
+    CHECK_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
+    for (int i = 0; i < n; i++) CHECK_EQ(cyg_go_copy(block_then_spin, &nice), 0);
+    WAIT_FOR(LOAD(blocked) == n);
+    wait_lost();
+    release(n);
+    await_hogs(n);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
 }
 
 /* ---- what an M without a P may do ---------------------------------------------------------------------------------------- */
@@ -381,6 +413,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_the_report_names_the_goroutine_and_its_site),
     cmocka_unit_test(test_the_dump_names_every_hostage_by_its_start_site),
     cmocka_unit_test(test_a_hog_gets_its_priority_back),
+    cmocka_unit_test(test_one_that_computes_after_it_was_blocked_is_a_hog_too),
     cmocka_unit_test(test_main_ends_though_a_goroutine_blocks_its_thread_for_ever),
     cmocka_unit_test(test_it_works_without_membarrier),
 };
