@@ -243,16 +243,16 @@ static void tcp_serve(struct cyg_gw_server *s, void *prepared) {
 
 static void stop_accepting(struct cyg_gw_server *s) {
     struct cyg_gw_tcp *t = own_of(s);
-    cyg_mutex_lock(&s->gw->lock); /* scrapes look at the listener */
-    cyg_listener *l = t->listener;
-    t->listener = NULL;
-    cyg_mutex_unlock(&s->gw->lock);
     if (t->accepting) {
         cyg_ctx_cancel(t->accepting, 0);
         (void)cyg_waitgroup_wait(&t->accepts);
         cyg_ctx_release(t->accepting);
         t->accepting = NULL;
     }
+    cyg_mutex_lock(&s->gw->lock); /* scrapes look at the listener */
+    cyg_listener *l = t->listener;
+    t->listener = NULL;
+    cyg_mutex_unlock(&s->gw->lock);
     if (l) cyg_listener_close(l);
 }
 

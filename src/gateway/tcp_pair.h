@@ -10,7 +10,7 @@
 #include <cygnet/sync.h>
 
 struct cyg_gw_tcp {
-    cyg_listener *listener; /* guarded by gw->lock; NULL once closed */
+    cyg_listener *listener; /* NULL once closed, when the accept loop has ended; scrapes look at it under gw->lock */
     cyg_ctx *accepting;     /* of the accept loop; of the goroutine that runs the gateway */
     cyg_waitgroup accepts;  /* 1 while the accept loop runs */
     cyg_ctx *relaying;      /* of the connections: cancelled to cut them */

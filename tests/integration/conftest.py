@@ -1,10 +1,13 @@
 """Fixtures: each makes things that the test uses and ends them after it, whatever happened."""
 import contextlib
 import os
+import signal
 
 import pytest
 
 import harness
+
+CRASHES = [-s for s in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)]
 
 
 def pytest_collection_modifyitems(items):
@@ -35,6 +38,7 @@ def gateway(tmp_path, ends, request):
                 g.process.kill()
                 g.process.wait()
             print("\n".join(["", "gateway's log:"] + g.log.lines[-200:]))
+            assert g.process.returncode not in CRASHES, "the gateway died of signal %d" % -g.process.returncode
 
         ends.callback(end)
         return g
