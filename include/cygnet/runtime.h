@@ -36,8 +36,9 @@ CYG_BEGIN_DECLS
 /* ---- start and stop ------------------------------------------------------------------------------------------- */
 
 /* Starts the runtime, runs fn(argc, argv) as the first goroutine, stops the runtime when it returns. Installs handlers for
- * SIGSEGV/SIGBUS (names an overflowed goroutine, then dies with a core) and SIGQUIT (writes the dump of all goroutines to
- * standard error and goes on) and SIGURG (asks a running goroutine for its stack, when a dump is written), and ignores SIGPIPE.
+ * SIGSEGV/SIGBUS (names the goroutine and its overflowed stack, or the address and the calls it stood in, then dies with a core),
+ * SIGQUIT (writes the dump of all goroutines to standard error and goes on) and SIGURG (asks a running goroutine for its stack, when
+ * a dump is written), and ignores SIGPIPE.
  * When all goroutines are asleep and nothing can wake one (no timer, descriptor, signal, blocking call, or thread that is not the
  * runtime's), it says so with a dump and ends the process with status 2.
  * Blocks: the calling thread, until fn returns. From: main thread, once. Returns: what fn returned if that is in 0..125;

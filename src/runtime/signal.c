@@ -1,9 +1,10 @@
 /* signal.c: signals. Handlers run on an alternate stack of their M; they set words and write to an eventfd, nothing more,
- * except the one for a stack overflow, which says what happened and lets the process die. */
+ * except the one for faults, which says what happened and lets the process die. */
 #include "base/fatal.h"
 #include "runtime/sched.h"
 #include "runtime/walk.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,38 +40,56 @@ void cygrt_sigstack_free(struct m *m) {
 
 int (*_Atomic cygrt_fault_says)(const void *addr, char *line, size_t n);
 
-/* "cygnet: fatal: goroutine 7 (load, started at app.c:12) " and what somebody has to say about the address. */
-static void say_who_and_what(const void *addr) {
-    int (*says)(const void *, char *, size_t) = atomic_load(&cygrt_fault_says);
-    char what[400], line[600];
-    int n = says ? says(addr, what, sizeof what) : 0;
-    if (n <= 0) return;
-    struct g *g = cygrt_g();
-    int k = g ? snprintf(line, sizeof line, "cygnet: fatal: goroutine %llu (%s%sstarted at %s:%d) ",
-                         (unsigned long long)g->id, g->name ? g->name : "", g->name ? ", " : "",
-                         g->file ? g->file : "a connection's readiness", g->line)
-              : snprintf(line, sizeof line, "cygnet: fatal: a foreign thread ");
-    if (k < 0 || (size_t)k + (size_t)n >= sizeof line) k = 0;
-    memcpy(line + k, what, (size_t)n);
-    (void)!write(2, line, (size_t)k + (size_t)n);
+/* ---- faults: the process dies, and says why ----------------------------------------------------------------------------
+ *
+ * snprintf is not async-signal-safe by the letter; into a local buffer, with integers and strings only, glibc's is. dladdr takes the
+ * dynamic linker's lock, which nobody of ours holds when he faults. */
+
+/* "cygnet: fatal: goroutine 7 (load, started at app.c:12) ". Returns its length. */
+static int say_who(const struct g *g, char *line, size_t room) {
+    if (!g) return snprintf(line, room, "cygnet: fatal: a foreign thread ");
+    int n =
+        snprintf(line, room, "cygnet: fatal: goroutine %llu (%.60s%sstarted at %.200s:%d) ", (unsigned long long)g->id,
+                 g->name ? g->name : "", g->name ? ", " : "", g->file ? g->file : "a connection's readiness", g->line);
+    return n < (int)room ? n : (int)room - 1;
 }
 
-/* snprintf is not async-signal-safe by the letter; into a local buffer, with integers and strings only, glibc's is. */
-static void on_fault(int sig, siginfo_t *info, void *uc) {
-    (void)uc;
-    bool in_guard = false;
-    struct g *g = cygrt_stack_owner(info->si_addr, &in_guard);
-    if (g && in_guard) {
-        char line[400];
-        int n = snprintf(line, sizeof line,
-                         "cygnet: fatal: goroutine %llu (%s%sstarted at %s:%d) overflowed its %zu KiB stack "
-                         "(cyg_go_opts.stack_size sets another)\n",
-                         (unsigned long long)g->id, g->name ? g->name : "", g->name ? ", " : "",
-                         g->file ? g->file : "a connection's readiness", g->line, ((size_t)1 << g->size_class) >> 10);
+/* Where it was, as offsets into program or library: what is needed for names must not be done here. */
+static void say_where(struct g *g, const void *context) {
+    struct cygrt_trace t;
+    char line[400];
+    Dl_info info;
+    cygrt_walk_context(g, context, &t);
+    for (unsigned i = 0; i < t.n; i++) {
+        const char *pc = (const char *)t.pc[i] - 1; /* within the call */
+        int n = dladdr(pc, &info) && info.dli_fname ? snprintf(line, sizeof line, "    %.300s+%#llx\n", info.dli_fname,
+                                                               (unsigned long long)(pc - (const char *)info.dli_fbase))
+                                                    : snprintf(line, sizeof line, "    %p\n", (const void *)pc);
         (void)!write(2, line, (size_t)n);
-    } else {
-        say_who_and_what(info->si_addr);
     }
+    static const char hint[] = "    (addr2line -ifpe PROGRAM OFFSET names a line)\n";
+    if (t.n) (void)!write(2, hint, sizeof hint - 1);
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context) {
+    char line[800];
+    bool in_guard = false;
+    struct g *owner = cygrt_stack_owner(info->si_addr, &in_guard), *g = cygrt_g();
+    bool overflow = owner && in_guard;
+    int (*says)(const void *, char *, size_t) = atomic_load(&cygrt_fault_says);
+    int n = say_who(overflow ? owner : g, line, sizeof line), more = 0;
+    if (overflow)
+        more = snprintf(line + n, sizeof line - (size_t)n,
+                        "overflowed its %zu KiB stack (cyg_go_opts.stack_size sets another)\n",
+                        ((size_t)1 << owner->size_class) >> 10);
+    else if (says)
+        more = says(info->si_addr, line + n, sizeof line - (size_t)n);
+    bool known = more > 0;
+    if (!known)
+        more = snprintf(line + n, sizeof line - (size_t)n, "died of signal %d (%s) at address %p:\n", sig,
+                        sig == SIGBUS ? "bus error" : "segmentation fault", info->si_addr);
+    (void)!write(2, line, (size_t)(n + more));
+    if (!known) say_where(g, context);
     signal(sig, SIG_DFL); /* the faulting instruction runs again and dumps core */
 }
 

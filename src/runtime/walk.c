@@ -61,7 +61,7 @@ __attribute__((noinline)) void cygrt_walk_here(struct cygrt_trace *t) {
     if (g && fp > (uintptr_t)g->lo && fp < (uintptr_t)g->hi) follow(*(uintptr_t *)fp, fp, (uintptr_t)g->hi, t);
 }
 
-/* ---- those that run --------------------------------------------------------------------------------------------------- */
+/* ---- those that run, and those that were interrupted --------------------------------------------------------------------------------------------------- */
 
 enum { NOBODY, ASKED, ANSWERING, ANSWERED };
 static uint32_t asking; /* spin lock: who asks */
@@ -70,6 +70,20 @@ static _Atomic uint32_t answer = NOBODY; /* futex; the handler owns what follows
 static struct g *wanted;
 static struct cygrt_trace found;
 
+void cygrt_walk_context(struct g *g, const void *context, struct cygrt_trace *t) {
+    const ucontext_t *uc = context;
+#if defined(__x86_64__)
+    uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP], fp = (uintptr_t)uc->uc_mcontext.gregs[REG_RBP],
+              sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+#else
+    uintptr_t pc = uc->uc_mcontext.pc, fp = uc->uc_mcontext.regs[29], sp = uc->uc_mcontext.sp;
+#endif
+    t->n = 0;
+    bool on_stack = g && sp > (uintptr_t)g->lo && sp < (uintptr_t)g->hi;
+    if (on_stack || !g) push(t, (const void *)(pc + 1)); /* as a return address is: behind where it stands */
+    if (on_stack) follow(fp, sp - 1, (uintptr_t)g->hi, t);
+}
+
 /* The handler, on the alternate stack of the thread it interrupted. */
 CYGRT_RACY static void on_ask(int sig, siginfo_t *info, void *context) {
     (void)sig, (void)info;
@@ -77,18 +91,7 @@ CYGRT_RACY static void on_ask(int sig, siginfo_t *info, void *context) {
     uint32_t asked = ASKED;
     struct g *g = cygrt_g();
     if (g && g == __atomic_load_n(&wanted, __ATOMIC_RELAXED) && atomic_compare_exchange_strong(&answer, &asked, ANSWERING)) {
-        const ucontext_t *uc = context;
-#if defined(__x86_64__)
-        uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP], fp = (uintptr_t)uc->uc_mcontext.gregs[REG_RBP],
-                  sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
-#else
-        uintptr_t pc = uc->uc_mcontext.pc, fp = uc->uc_mcontext.regs[29], sp = uc->uc_mcontext.sp;
-#endif
-        found.n = 0;
-        if (sp > (uintptr_t)g->lo && sp < (uintptr_t)g->hi) {
-            push(&found, (const void *)(pc + 1)); /* as a return address is: behind where it stands */
-            follow(fp, sp - 1, (uintptr_t)g->hi, &found);
-        }
+        cygrt_walk_context(g, context, &found);
         atomic_store(&answer, ANSWERED);
         cygrt_futex_wake(&answer, 1);
     }

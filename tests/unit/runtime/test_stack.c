@@ -4,6 +4,7 @@
 #include "runtime/sched.h"
 #include "../rt.h"
 
+#include <dlfcn.h>
 #include <sys/mman.h>
 #include <unwind.h>
 
@@ -46,19 +47,45 @@ static void test_overflow_is_told_and_fatal(void **state) {
         }
 }
 
-/* A crash that is no overflow is not called one. */
+/* A crash that is no overflow is not called one, and tells who it was and where. */
+__attribute__((noinline)) static void store_at(int *p) {
+    cyg_yield(); /* who calls nothing has no frame, and his caller would be missing */
+    *(volatile int *)p = 1;
+}
+static uintptr_t offset_of(const void *code) {
+    Dl_info info;
+    CHECK(dladdr(code, &info) != 0);
+    return (uintptr_t)code - (uintptr_t)info.dli_fbase;
+}
+static void crash(void *arg) {
+    cyg_set_name("crasher");
+    store_at(arg);
+    cyg_yield(); /* not reached; without it the call would be a jump */
+}
 static int crash_main(int argc, char **argv) {
     (void)argc, (void)argv;
-    int *volatile nowhere = (int *)((uintptr_t)getpid() * sizeof(int));
-    *nowhere = 1;
-    return 0;
+    GO(crash, (void *)(uintptr_t)4096);
+    return cyg_sleep(CYG_HOUR);
 }
 static int crash_child(int argc, char **argv) { return cyg_main(crash_main, argc, argv); }
-static void test_other_faults_are_not_called_overflow(void **state) {
+static void test_other_faults_tell_who_and_where(void **state) {
     (void)state;
     rt_spawn("crash", NULL, NULL, &res);
     CHECK_SIGNAL(&res, SIGSEGV);
     CHECK(!strstr(res.err, "overflow"));
+    CHECK_SAYS(&res, "(crasher, started at");
+    CHECK_SAYS(&res, "test_stack.c:");
+    CHECK_SAYS(&res, "(segmentation fault) at address 0x1000:\n");
+    void (*const chain[])(void) = {(void (*)(void))store_at, (void (*)(void))crash};
+    const char *line = strstr(res.err, "0x1000:\n");
+    for (size_t i = 0; i < sizeof chain / sizeof *chain; i++) {
+        void *code;
+        memcpy(&code, &chain[i], sizeof code);
+        CHECK((line = strstr(line, "+0x")) != NULL);
+        uintptr_t at = strtoul(line + 1, NULL, 16), begins = offset_of(code);
+        CHECK(at >= begins && at < begins + 512);
+        line++;
+    }
 }
 
 /* ---- without guard pages --------------------------------------------------------------------------------------------------- */
@@ -320,7 +347,7 @@ int main(int argc, char **argv) {
                                            {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overflow_is_told_and_fatal),
-        cmocka_unit_test(test_other_faults_are_not_called_overflow),
+        cmocka_unit_test(test_other_faults_tell_who_and_where),
         cmocka_unit_test(test_unguarded_stacks_are_counted_told_once_and_checked),
         cmocka_unit_test(test_stacks_are_guarded_as_a_rule),
         cmocka_unit_test(test_fallbacks_for_older_kernels),
