@@ -47,7 +47,7 @@ int (*_Atomic cygrt_fault_says)(const void *addr, char *line, size_t n);
 
 /* "cygnet: fatal: goroutine 7 (load, started at app.c:12) ". Returns its length. */
 static int say_who(const struct g *g, char *line, size_t room) {
-    if (!g) return snprintf(line, room, "cygnet: fatal: a foreign thread ");
+    if (!g) return snprintf(line, room, "cygnet: fatal: a thread that runs no goroutine ");
     int n =
         snprintf(line, room, "cygnet: fatal: goroutine %llu (%.60s%sstarted at %.200s:%d) ", (unsigned long long)g->id,
                  g->name ? g->name : "", g->name ? ", " : "", g->file ? g->file : "a connection's readiness", g->line);
@@ -88,7 +88,8 @@ static void on_fault(int sig, siginfo_t *info, void *context) {
     if (!known)
         more = snprintf(line + n, sizeof line - (size_t)n, "died of signal %d (%s) at address %p:\n", sig,
                         sig == SIGBUS ? "bus error" : "segmentation fault", info->si_addr);
-    (void)!write(2, line, (size_t)(n + more));
+    size_t total = (size_t)(n + more); /* of snprintf: what it would have taken */
+    (void)!write(2, line, total < sizeof line ? total : sizeof line - 1);
     if (!known) say_where(g, context);
     signal(sig, SIG_DFL); /* the faulting instruction runs again and dumps core */
 }

@@ -61,7 +61,7 @@ __attribute__((noinline)) void cygrt_walk_here(struct cygrt_trace *t) {
     if (g && fp > (uintptr_t)g->lo && fp < (uintptr_t)g->hi) follow(*(uintptr_t *)fp, fp, (uintptr_t)g->hi, t);
 }
 
-/* ---- those that run, and those that were interrupted --------------------------------------------------------------------------------------------------- */
+/* ---- those that run, and those that were interrupted ------------------------------------------------------------------ */
 
 enum { NOBODY, ASKED, ANSWERING, ANSWERED };
 static uint32_t asking; /* spin lock: who asks */
