@@ -98,6 +98,7 @@ static int drain(struct flow *f, const cyg_fd *out, ssize_t *left) {
         if (e == EINTR) continue;
         if (e != EAGAIN || !f->dst->ops->wait) return will_not(e) ? NOT_THIS_WAY : -e;
         f->busy = 0;
+        if (f->src->ops->unwatch) f->src->ops->unwatch(f->src);
         if ((err = f->dst->ops->wait(f->dst, CYG_SIDE_WRITE))) return err;
     }
     return 0;

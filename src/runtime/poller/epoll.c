@@ -57,11 +57,14 @@ int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive) {
     return epoll_ctl(p->epfd, EPOLL_CTL_ADD, pd->fd, &ev) < 0 ? -errno : 0;
 }
 
-void cygrt_poller_rearm(struct p *p, struct cygrt_pd *pd) {
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+static void modify(struct p *p, struct cygrt_pd *pd, uint32_t events) {
+    struct epoll_event ev = {.events = events | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                              .data.u64 = (uintptr_t)pd | (uint64_t)atomic_load(&pd->tag) << PTR_BITS};
     (void)epoll_ctl(p->epfd, EPOLL_CTL_MOD, pd->fd, &ev);
 }
+
+void cygrt_poller_rearm(struct p *p, struct cygrt_pd *pd) { modify(p, pd, EPOLLIN); }
+void cygrt_poller_unwatch(struct p *p, struct cygrt_pd *pd) { modify(p, pd, 0); }
 
 void cygrt_poller_del(struct p *p, int fd) {
     struct epoll_event ev = {0};

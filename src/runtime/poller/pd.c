@@ -107,6 +107,24 @@ int cygrt_pd_check(struct cygrt_pd *pd, enum cygrt_mode mode) {
     return expired(pd, mode) ? CYG_ETIMEDOUT : 0;
 }
 
+/* Whoever waits stands in the slot before it looks at `unwatched`; unwatch looks at the slot after it has told the kernel. So
+ * the last word the kernel hears is rearm if anybody waits. */
+static void watch(struct cygrt_pd *pd) {
+    if (__builtin_expect(atomic_load(&pd->unwatched), 0) && atomic_exchange(&pd->unwatched, 0))
+        cygrt_poller_rearm(pd->home, pd);
+}
+
+void cygrt_pd_unwatch(struct cygrt_pd *pd) {
+    if (!pd->home || atomic_exchange(&pd->unwatched, 1)) return;
+    atomic_fetch_add(&pd->read_events, 1); /* what a read knew of an empty socket holds no longer */
+    cygrt_poller_unwatch(pd->home, pd);
+    uintptr_t v = atomic_load(&pd->slot[CYGRT_READ]);
+    if ((v != CYGRT_PD_NIL && v != CYGRT_PD_READY) || !atomic_load(&pd->unwatched)) {
+        atomic_store(&pd->unwatched, 0);
+        cygrt_poller_rearm(pd->home, pd);
+    }
+}
+
 int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
     struct g *g = cygrt_g();
     if (!g) cyg_fatal("a call that parks was made outside a goroutine");
@@ -123,6 +141,7 @@ int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
             continue; /* an event came in between */
         }
         ensure_timer(pd, mode);
+        if (mode == CYGRT_READ) watch(pd);
         if ((err = cygrt_pd_check(pd, mode)) == 0)
             cygrt_park(g, mode == CYGRT_READ ? CYGRT_R_READ : CYGRT_R_WRITE, pd);
         else
@@ -159,6 +178,7 @@ int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg
         if (atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, me)) break;
     }
     ensure_timer(pd, CYGRT_READ);
+    watch(pd);
     if (atomic_load(&pd->closing)) wake_slot(pd, CYGRT_READ, false, CYG_ECLOSED);
     return 0;
 }
@@ -185,6 +205,7 @@ void cygrt_pd_open(struct cygrt_pd *pd, int fd) {
     }
     atomic_store_explicit(&pd->ended, 0, memory_order_relaxed);
     atomic_store_explicit(&pd->closing, 0, memory_order_relaxed);
+    atomic_store_explicit(&pd->unwatched, 0, memory_order_relaxed);
     pd->home = NULL;
     atomic_fetch_add(&pd->tag, 1); /* published before the kernel can tell of it */
 }
