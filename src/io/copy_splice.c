@@ -98,7 +98,7 @@ static int drain(struct flow *f, const cyg_fd *out, ssize_t *left) {
         if (e == EINTR) continue;
         if (e != EAGAIN || !f->dst->ops->wait) return will_not(e) ? NOT_THIS_WAY : -e;
         f->busy = 0;
-        if (f->src->ops->unwatch) f->src->ops->unwatch(f->src);
+        if (f->src->ops->watch) f->src->ops->watch(f->src, false); /* more input is of no use now */
         if ((err = f->dst->ops->wait(f->dst, CYG_SIDE_WRITE))) return err;
     }
     return 0;
@@ -160,6 +160,7 @@ static int splice_all(struct flow *f, int64_t max) {
             cyg_yield();
         }
     }
+    if (f->src->ops->watch) f->src->ops->watch(f->src, true);
     if (f->pipe) copy_pipe_put(f->pipe, true);
     return err;
 }

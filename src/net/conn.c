@@ -398,10 +398,13 @@ static int conn_wait(cyg_stream *s, cyg_side side) {
     return cygrt_pd_wait(&own(s)->pd, side == CYG_SIDE_READ ? CYGRT_READ : CYGRT_WRITE);
 }
 
-static void conn_unwatch(cyg_stream *s) {
+static void conn_watch_input(cyg_stream *s, bool input) {
     struct conn *c = own(s);
     if (fdlock_use(&c->lock)) return;
-    cygrt_pd_unwatch(&c->pd);
+    if (input)
+        cygrt_pd_watch(&c->pd);
+    else
+        cygrt_pd_unwatch(&c->pd);
     conn_unuse(c);
 }
 
@@ -422,7 +425,7 @@ static int conn_abort(cyg_stream *s) {
         .kind = name, .fd_kind = CYG_FD_SOCKET, .read = conn_read, .write = conn_write, .writev = conn_writev,         \
         .close = conn_close, .close_write = conn_close_write, .set_deadline = conn_set_deadline,                       \
         .descriptor = conn_descriptor, .peek = conn_peek, .hold = conn_hold, .wait = conn_wait, .unhold = conn_unhold, \
-        .abort = conn_abort, .unwatch = conn_unwatch                                                                   \
+        .abort = conn_abort, .watch = conn_watch_input                                                                 \
     }
 const cyg_stream_ops cyg_tcp_ops = CONN_OPS("tcp");
 const cyg_stream_ops cyg_unix_ops = CONN_OPS("unix");

@@ -33,7 +33,7 @@ struct cygrt_pd {
     _Atomic uint8_t ended;        /* sticky: the peer's end or an error was seen */
     _Atomic uint8_t closing;
     _Atomic uint8_t unwatched; /* input makes no events: whoever comes to wait for it changes that */
-    _Atomic uint16_t tag; /* in the event word: an event for a former life of this memory is dropped */
+    _Atomic uint16_t tag;      /* in the event word: an event for a former life of this memory is dropped */
     int fd;
     struct p *home;             /* whose poller; NULL: a listener, known to all */
     struct cygrt_record record; /* for slot[READ] */
@@ -60,6 +60,7 @@ void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t
 /* Until somebody waits for reading, input need not make events (the end and errors still do): for one who has bytes enough and
  * cannot pass them on. The caller keeps the descriptor open meanwhile. */
 void cygrt_pd_unwatch(struct cygrt_pd *pd);
+void cygrt_pd_watch(struct cygrt_pd *pd); /* takes it back */
 /* Leaves fn(arg, why) to be started by the next event. Returns 0 or CYG_ECLOSED. */
 int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg_time deadline);
 /* Takes the record back: true if nothing had happened. */
@@ -77,7 +78,7 @@ void cygrt_poller_notify(struct p *p);
 bool cygrt_poller_ready(struct p *p); /* it would tell of something; takes nothing. From: any thread */
 int cygrt_poller_add(struct p *p, struct cygrt_pd *pd, bool exclusive);
 void cygrt_poller_unwatch(struct p *p, struct cygrt_pd *pd); /* no events for input, until rearm */
-void cygrt_poller_rearm(struct p *p, struct cygrt_pd *pd); /* events tell anew what is ready now */
+void cygrt_poller_rearm(struct p *p, struct cygrt_pd *pd);   /* events tell anew what is ready now */
 void cygrt_poller_del(struct p *p, int fd);
 
 #endif

@@ -5,11 +5,6 @@
 
 #include <errno.h>
 
-static bool no_splice(void) {
-    const char *debug = getenv("CYGNET_DEBUG");
-    return debug && strstr(debug, "nosplice");
-}
-
 struct relayed {
     struct net_pair client, server; /* a: the peer's end, b: the relay's */
     cyg_relay_opts opts;

@@ -6,10 +6,6 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
-static bool no_splice(void) {
-    const char *debug = getenv("CYGNET_DEBUG");
-    return debug && strstr(debug, "nosplice");
-}
 /* Nothing went through a buffer; with the kernel's ways forced off: everything did, and it says so. */
 static void check_path(const cyg_copy_result *res, cyg_copy_path path) {
     if (no_splice()) {

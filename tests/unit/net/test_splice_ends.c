@@ -108,11 +108,6 @@ static const int says[STAGES][BLOWS] = {
     [FOR_ANOTHER_WRITER] = {[WRITE_DEADLINE] = CYG_ETIMEDOUT, [CLOSE_SINK] = CYG_ECLOSED, [RESET_BY_RECEIVER] = -EPIPE},
 };
 
-static bool no_splice(void) {
-    const char *debug = getenv("CYGNET_DEBUG");
-    return debug && strstr(debug, "nosplice");
-}
-
 RT_TEST(test_ended_at_each_place_where_it_waits) {
     if (no_splice()) return;
     for (int stage = 0; stage < STAGES; stage++)
