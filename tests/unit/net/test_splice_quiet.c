@@ -105,23 +105,19 @@ static void finish(struct stalled *s) {
     close(s->receiver);
 }
 
-static uint64_t events(void) {
-    cyg_runtime_stats st;
-    cyg_stats(&st);
-    return st.poll_events_total;
-}
+static uint32_t input_events(const struct stalled *s) { return atomic_load(&((struct conn *)s->in)->pd.read_events); }
 
 RT_TEST(test_a_copy_that_cannot_write_is_not_woken_by_input) {
     struct stalled s;
     stall(&s, -1);
-    uint64_t before = events();
+    uint32_t before = input_events(&s);
     for (int i = 0; i < SEGMENTS; i++) {
         CHECK(send_some(&s, SEGMENT));
         cyg_sleep(200 * CYG_MICROSECOND); /* for the poller to look in between */
     }
-    uint64_t woken = events() - before;
-    if (!no_splice()) CHECK(woken < SEGMENTS / 2); /* one for each segment, if it were */
-    receive_all(&s);                               /* and all of them arrive */
+    uint32_t woken = input_events(&s) - before;
+    if (!no_splice()) CHECK(woken < 5); /* dozens, if it were */
+    receive_all(&s);                    /* and all of them arrive */
     close(s.sender);
     finish(&s);
     CHECK_EQ(s.copied, (int64_t)s.sent);
