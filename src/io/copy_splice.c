@@ -30,7 +30,9 @@ struct flow {
     struct copy_pipe *pipe; /* NULL while no bytes are under way */
     cyg_copy_result *res;
     cyg_copy_reason why;
-    int busy; /* steps since the last wait */
+    int busy;   /* steps since the last wait */
+    bool slow;  /* dst had to be waited for in the last step */
+    bool quiet; /* src need not tell of input */
     bool sigpipe;
 };
 
@@ -39,6 +41,7 @@ static int wait_for_input(struct flow *f) {
     if (f->pipe) copy_pipe_put(f->pipe, true);
     f->pipe = NULL;
     f->busy = 0;
+    f->quiet = false; /* the wait sees to it */
     return f->src->ops->wait(f->src, CYG_SIDE_READ);
 }
 
@@ -64,11 +67,21 @@ static ssize_t fill(struct flow *f, int fd, int64_t max) {
     }
 }
 
+/* Behind a dst that is slow more input is of no use until the copy waits for it, so src need not tell. The last step takes that back.
+ * Only while src is held: at other times somebody may have closed it, and its memory gone. */
+static void watch_input(struct flow *f, bool input) {
+    if (input != f->quiet || !f->src->ops->watch) return;
+    f->src->ops->watch(f->src, input);
+    f->quiet = !input;
+}
+
 static ssize_t fill_step(struct flow *f, int64_t max) {
     cyg_fd in;
     int err = f->src->ops->hold(f->src, CYG_SIDE_READ, &in);
     if (err) return err;
     ssize_t n = fill(f, in.fd, max);
+    if (n > 0 && (f->slow || n == max)) watch_input(f, n == max);
+    f->slow = false;
     f->src->ops->unhold(f->src, CYG_SIDE_READ);
     return n;
 }
@@ -98,7 +111,7 @@ static int drain(struct flow *f, const cyg_fd *out, ssize_t *left) {
         if (e == EINTR) continue;
         if (e != EAGAIN || !f->dst->ops->wait) return will_not(e) ? NOT_THIS_WAY : -e;
         f->busy = 0;
-        if (f->src->ops->watch) f->src->ops->watch(f->src, false); /* more input is of no use now */
+        f->slow = true;
         if ((err = f->dst->ops->wait(f->dst, CYG_SIDE_WRITE))) return err;
     }
     return 0;
@@ -160,7 +173,6 @@ static int splice_all(struct flow *f, int64_t max) {
             cyg_yield();
         }
     }
-    if (f->src->ops->watch) f->src->ops->watch(f->src, true);
     if (f->pipe) copy_pipe_put(f->pipe, true);
     return err;
 }
