@@ -96,8 +96,9 @@ static void stall(struct stalled *s, int64_t max) {
     *s = (struct stalled){.max = max};
     half_bare(&s->sender, &s->in);
     half_bare(&s->receiver, &s->out);
-    int room = 64 * 1024;
-    CHECK_EQ(setsockopt(net_fd(s->out), SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+    int little = 64 * 1024, much = 1024 * 1024; /* so that out is soon full, and in takes small segments even then */
+    CHECK_EQ(setsockopt(net_fd(s->out), SOL_SOCKET, SO_SNDBUF, &little, sizeof little), 0);
+    CHECK_EQ(setsockopt(net_fd(s->in), SOL_SOCKET, SO_RCVBUF, &much, sizeof much), 0);
     GO(run_copy, s);
     WAIT_FOR(waits(s->in, CYGRT_READ)); /* so that the poller knows it */
     fill_up(s);
@@ -129,7 +130,7 @@ RT_TEST(test_a_copy_that_cannot_write_is_not_woken_by_input) {
         }
         woken = input_events(&s) - woken;
         after = waiting_input(&s);
-    } while (after != before + SEGMENTS * SEGMENT);
+    } while (after < before);
     if (!no_splice()) CHECK(woken < 5); /* dozens, if it were */
     receive_all(&s);                    /* and all of them arrive */
     close(s.sender);
