@@ -11,7 +11,15 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
-enum { PIECE = 4096, SEGMENTS = 100, SEGMENT = 100, WAITING = 64 * 1024, COPIED = 800 * 1024, MORE = 1000 };
+enum {
+    PIECE = 4096,
+    SEGMENTS = 100,
+    SEGMENT = 100,
+    WAITING = 64 * 1024,
+    STEP_BYTES = 128 * 1024,
+    COPIED = 800 * 1024,
+    MORE = 1000
+};
 
 struct stalled {
     int sender, receiver;
@@ -93,7 +101,7 @@ static void fill_up(struct stalled *s) {
 
 /* Lets the copy take a step, and then no more. */
 static void stall_again(struct stalled *s) {
-    for (int before = waiting_input(s); waiting_input(s) >= before;) (void)receive(s, CYG_MILLISECOND);
+    for (size_t until = s->received + STEP_BYTES; s->received < until;) CHECK(receive(s, 30 * CYG_SECOND));
     fill_up(s);
 }
 
