@@ -1,7 +1,7 @@
 /* watch_input.pml: a copy that cannot write takes input out of its source's events; who waits for input puts it back.
  *
- * Mirrors: src/runtime/poller/pd.c cygrt_pd_unwatch, cygrt_pd_watch, cygrt_pd_wait, wake_slot; epoll's edges.
- * Has: a copy that stops watching, watches again and stops for good, as one does whose receiver never takes anything; a reader
+ * Mirrors: src/runtime/poller/pd.c cygrt_pd_unwatch, watch, cygrt_pd_wait, wake_slot; epoll's edges.
+ * Has: a copy that stops watching twice, as one does at each step behind a slow receiver; a reader
  * that reads two bytes and waits when there is none; a peer that sends them. All accesses are sequentially consistent, so memory
  * is not modelled.
  *
@@ -71,7 +71,6 @@ inline unwatch() {
 proctype copy() {
     bool was, again;
     unwatch();
-    watch();
     unwatch()
 }
 

@@ -52,7 +52,7 @@ typedef struct cyg_under {
  *   it queues behind others, heeds the deadline (CYG_ETIMEDOUT) and a close (CYG_ECLOSED); then the number stays valid until
  *   unhold. wait parks until that side is ready: 0 (perhaps for no reason), CYG_ETIMEDOUT, CYG_ECLOSED, CYG_ECANCELED. The
  *   descriptor is tried to EAGAIN before each wait. A regular file has no wait.
- * watch: false: until the next wait for reading, nobody need be woken because there is input; true takes it back. May be NULL.
+ * unwatch, of a stream whose read side is held: until somebody waits for reading, input need wake nobody. May be NULL.
  * unwrap, advance: a wrapper that passes bytes on unchanged (limit, section, multi, buffered reader) tells what lies beneath
  *   it; one that changes or watches them (tee, decoder) has no unwrap. unwrap: 0, CYG_EOF (nothing more will come),
  *   CYG_ENOTSUP (not now: read me instead), or an error that a read would have given; it does not park.
@@ -84,7 +84,7 @@ typedef struct cyg_stream_ops {
     int (*wait)(cyg_stream *s, cyg_side side);
     void (*unhold)(cyg_stream *s, cyg_side side);
     int (*abort)(cyg_stream *s);
-    void (*watch)(cyg_stream *s, bool input);
+    void (*unwatch)(cyg_stream *s);
     void *reserve[3]; /* NULL */
 } cyg_stream_ops;
 

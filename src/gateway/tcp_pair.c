@@ -39,9 +39,9 @@ static void side_unhold(cyg_stream *s, cyg_side side) {
     cyg_conn *c = side_of(s)->conn;
     c->ops->unhold(c, side);
 }
-static void side_watch(cyg_stream *s, bool input) {
+static void side_unwatch(cyg_stream *s) {
     cyg_conn *c = side_of(s)->conn;
-    if (c->ops->watch) c->ops->watch(c, input);
+    if (c->ops->unwatch) c->ops->unwatch(c);
 }
 static int side_abort(cyg_stream *s) { return cyg_abort(side_of(s)->conn); }
 
@@ -70,7 +70,7 @@ static const cyg_stream_ops side_ops = {
     .wait = side_wait,
     .unhold = side_unhold,
     .abort = side_abort,
-    .watch = side_watch,
+    .unwatch = side_unwatch,
 };
 
 static enum cyg_gw_ending ending_of(const struct pair *p, const cyg_relay_result *r) {

@@ -30,9 +30,8 @@ struct flow {
     struct copy_pipe *pipe; /* NULL while no bytes are under way */
     cyg_copy_result *res;
     cyg_copy_reason why;
-    int busy;   /* steps since the last wait */
-    bool slow;  /* dst had to be waited for in the last step */
-    bool quiet; /* src need not tell of input */
+    int busy;  /* steps since the last wait */
+    bool slow; /* dst had to be waited for in the last step */
     bool sigpipe;
 };
 
@@ -41,7 +40,6 @@ static int wait_for_input(struct flow *f) {
     if (f->pipe) copy_pipe_put(f->pipe, true);
     f->pipe = NULL;
     f->busy = 0;
-    f->quiet = false; /* the wait sees to it */
     return f->src->ops->wait(f->src, CYG_SIDE_READ);
 }
 
@@ -67,20 +65,14 @@ static ssize_t fill(struct flow *f, int fd, int64_t max) {
     }
 }
 
-/* Behind a dst that is slow more input is of no use until the copy waits for it, so src need not tell. The last step takes that back.
- * Only while src is held: at other times somebody may have closed it, and its memory gone. */
-static void watch_input(struct flow *f, bool input) {
-    if (input != f->quiet || !f->src->ops->watch) return;
-    f->src->ops->watch(f->src, input);
-    f->quiet = !input;
-}
-
+/* Behind a dst that is slow more input is of no use before the copy waits for it. src is told while it is held: at other times
+ * somebody may have closed it, and its memory gone. */
 static ssize_t fill_step(struct flow *f, int64_t max) {
     cyg_fd in;
     int err = f->src->ops->hold(f->src, CYG_SIDE_READ, &in);
     if (err) return err;
     ssize_t n = fill(f, in.fd, max);
-    if (n > 0 && (f->slow || n == max)) watch_input(f, n == max);
+    if (n > 0 && f->slow && f->src->ops->unwatch) f->src->ops->unwatch(f->src);
     f->slow = false;
     f->src->ops->unhold(f->src, CYG_SIDE_READ);
     return n;

@@ -398,15 +398,7 @@ static int conn_wait(cyg_stream *s, cyg_side side) {
     return cygrt_pd_wait(&own(s)->pd, side == CYG_SIDE_READ ? CYGRT_READ : CYGRT_WRITE);
 }
 
-static void conn_watch_input(cyg_stream *s, bool input) {
-    struct conn *c = own(s);
-    if (fdlock_use(&c->lock)) return;
-    if (input)
-        cygrt_pd_watch(&c->pd);
-    else
-        cygrt_pd_unwatch(&c->pd);
-    conn_unuse(c);
-}
+static void conn_unwatch(cyg_stream *s) { cygrt_pd_unwatch(&own(s)->pd); }
 
 /* As close, but the caller's reference stays and the peer gets a reset. */
 static int conn_abort(cyg_stream *s) {
@@ -425,7 +417,7 @@ static int conn_abort(cyg_stream *s) {
         .kind = name, .fd_kind = CYG_FD_SOCKET, .read = conn_read, .write = conn_write, .writev = conn_writev,         \
         .close = conn_close, .close_write = conn_close_write, .set_deadline = conn_set_deadline,                       \
         .descriptor = conn_descriptor, .peek = conn_peek, .hold = conn_hold, .wait = conn_wait, .unhold = conn_unhold, \
-        .abort = conn_abort, .watch = conn_watch_input                                                                 \
+        .abort = conn_abort, .unwatch = conn_unwatch                                                                   \
     }
 const cyg_stream_ops cyg_tcp_ops = CONN_OPS("tcp");
 const cyg_stream_ops cyg_unix_ops = CONN_OPS("unix");
@@ -505,9 +497,10 @@ int cyg_conn_peer_addr(cyg_conn *s, cyg_addr *out) {
 
 /* ---- nobody reads: what comes in? ------------------------------------------------------------------------------------------- */
 
-/* Whether the last read was short and nothing has happened since. */
+/* Whether the last read was short and nothing has happened since, and one would have been told. */
 static inline bool known_empty(struct conn *c) {
-    return c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
+    return c->drained && c->drained_at == atomic_load_explicit(&c->pd.read_events, memory_order_acquire) &&
+           !atomic_load_explicit(&c->pd.unwatched, memory_order_relaxed);
 }
 
 /* An event that was counted before a short read is stale: drops it, or a record would start for nothing. */

@@ -152,10 +152,7 @@ static struct cygrt_chunk *take(struct cygrt_sched *s, struct cygrt_task **out, 
 /* Brings into the cache what a batch will touch when it runs: the Gs, then their frames. One after the other they would be a miss
  * each, or several; like this they are under way together. */
 static void fetch(struct cygrt_task *const *tasks, unsigned n) {
-    __asm__ volatile(""
-                     :
-                     :
-                     : "memory"); /* else gcc 12 takes a function that does nothing but prefetch for one that does nothing */
+    __asm__ volatile(""); /* else gcc 12 takes a function that only prefetches for one without effect, and leaves its call out */
     for (unsigned i = 0; i < n; i++) {
         const char *g = (const char *)tasks[i];
         for (unsigned k = 0; k < CYGRT_G_HOT; k += CYGRT_CACHELINE) __builtin_prefetch(g + k, 1);

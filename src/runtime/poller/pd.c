@@ -109,7 +109,7 @@ int cygrt_pd_check(struct cygrt_pd *pd, enum cygrt_mode mode) {
 
 /* Whoever waits stands in the slot before it looks at `unwatched`; unwatch looks at the slot after it has told the kernel. So
  * the last word the kernel hears is rearm if anybody waits. */
-void cygrt_pd_watch(struct cygrt_pd *pd) {
+static void watch(struct cygrt_pd *pd) {
     if (__builtin_expect(atomic_load(&pd->unwatched), 0) && atomic_exchange(&pd->unwatched, 0))
         cygrt_poller_rearm(pd->home, pd);
 }
@@ -141,7 +141,7 @@ int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
             continue; /* an event came in between */
         }
         ensure_timer(pd, mode);
-        if (mode == CYGRT_READ) cygrt_pd_watch(pd);
+        if (mode == CYGRT_READ) watch(pd);
         if ((err = cygrt_pd_check(pd, mode)) == 0)
             cygrt_park(g, mode == CYGRT_READ ? CYGRT_R_READ : CYGRT_R_WRITE, pd);
         else
@@ -178,7 +178,7 @@ int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg
         if (atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, me)) break;
     }
     ensure_timer(pd, CYGRT_READ);
-    cygrt_pd_watch(pd);
+    watch(pd);
     if (atomic_load(&pd->closing)) wake_slot(pd, CYGRT_READ, false, CYG_ECLOSED);
     return 0;
 }

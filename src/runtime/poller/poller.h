@@ -60,7 +60,6 @@ void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t
 /* Until somebody waits for reading, input need not make events (the end and errors still do): for one who has bytes enough and
  * cannot pass them on. The caller keeps the descriptor open meanwhile. */
 void cygrt_pd_unwatch(struct cygrt_pd *pd);
-void cygrt_pd_watch(struct cygrt_pd *pd); /* takes it back */
 /* Leaves fn(arg, why) to be started by the next event. Returns 0 or CYG_ECLOSED. */
 int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg_time deadline);
 /* Takes the record back: true if nothing had happened. */
