@@ -98,23 +98,29 @@ struct copy_pipe *copy_pipe_get(void) {
     return p || !may ? p : open_counted(l.pipe_bytes);
 }
 
-/* Smaller ones are kept only when there is no other, so that they go when there is room for full ones. */
+/* A smaller one is kept only while there is no other: it goes when a full one comes. */
 void copy_pipe_put(struct copy_pipe *p, bool empty) {
     cyg_copy_limits l = copy_limits();
+    struct copy_pipe *gone[2] = {NULL, NULL};
     cyg_spin_lock(&lock);
     in_use--;
     if (!empty) dropped++;
-    bool keep = empty && nidle < (p->room < l.pipe_bytes ? l.idle_pipes > 0 : l.idle_pipes);
-    if (keep) {
+    if (empty && idle && idle->room < p->room) gone[0] = take();
+    if (empty && nidle < (p->room < l.pipe_bytes ? l.idle_pipes > 0 : l.idle_pipes)) {
         p->next = idle;
         idle = p;
         nidle++;
     } else {
+        gone[1] = p;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (!gone[i]) continue;
         nopen--;
-        room_open -= p->room;
+        room_open -= gone[i]->room;
     }
     cyg_spin_unlock(&lock);
-    if (!keep) close_pipe(p);
+    for (int i = 0; i < 2; i++)
+        if (gone[i]) close_pipe(gone[i]);
 }
 
 void copy_pipes_trim(int keep) {
