@@ -159,12 +159,13 @@ void conn_note_user(struct conn *c) {
 
 /* The last user has left a closed descriptor. */
 static void conn_finish(struct conn *c) {
-    cygrt_pd_unregister(&c->pd, false);
+    bool packets = c->kind == CONN_UDP || c->kind == CONN_UNIXGRAM;
+    cygrt_pd_unregister(&c->pd, packets); /* those have an address: see listen.c */
     if (c->kind == CONN_PIPE)
         conn_pipe_finish(c);
     else
         close(c->fd);
-    if (c->kind == CONN_UDP || c->kind == CONN_UNIXGRAM) packet_state_free(c->packet);
+    if (packets) packet_state_free(c->packet);
     cyg_conn_release(&c->stream); /* the descriptor's own reference, taken by close */
 }
 

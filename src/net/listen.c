@@ -154,7 +154,7 @@ int cyg_listen(const char *network, const char *address, const cyg_listen_opts *
 }
 
 static void finish(struct cyg_listener *l) {
-    cygrt_pd_unregister(l->pd, false);
+    cygrt_pd_unregister(l->pd, true); /* else the address is taken until pollers that look at the socket let go of it */
     close(l->fd);
     put_pd(l->pd);
     cyg_listener_release(l);

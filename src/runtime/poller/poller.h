@@ -49,7 +49,9 @@ int cygrt_pd_register(struct cygrt_pd *pd, int fd, bool exclusive);
 void cygrt_pd_open(struct cygrt_pd *pd, int fd);
 /* Wakes everybody with CYG_ECLOSED; later waits return it at once. A record's goroutine is started with why = CYG_ECLOSED. */
 void cygrt_pd_evict(struct cygrt_pd *pd);
-/* After the last user has left: stops timers, forgets fd (which the caller closes next; forget: it stays open). */
+/* After the last user has left: stops timers, forgets fd, which the caller closes next. forget: tells the kernel too, since fd stays
+ * open, or has an address that must be free as soon as it is closed: a poller that is being asked at that moment (Linux 6.10 and
+ * later) keeps the socket alive for some microseconds beyond close(2), but not beyond this. */
 void cygrt_pd_unregister(struct cygrt_pd *pd, bool forget);
 
 /* Parks until readiness. Returns 0, CYG_ETIMEDOUT, CYG_ECLOSED or the context's error. May return 0 for no reason. */

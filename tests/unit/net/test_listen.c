@@ -81,6 +81,54 @@ RT_TEST(test_address_in_use_is_told) {
     CHECK_EQ(cyg_listen("tcp", "192.0.2.1:1", NULL, &l), -EADDRNOTAVAIL);
 }
 
+/* Even when another P's poller is just looking at the socket, for which the kernel holds on to it. */
+static void yields(void *stop) {
+    while (!LOAD(*(int *)stop)) cyg_yield();
+}
+static void listen_again_and_again(const char *network, const char *address) {
+    cyg_listener *l;
+    cyg_conn *c;
+    cyg_addr a;
+    char text[CYG_ADDR_STRLEN];
+    CHECK_EQ(cyg_listen(network, address, NULL, &l), 0);
+    cyg_listener_addr(l, &a);
+    cyg_addr_format(&a, text, sizeof text);
+    for (int i = 0; i < 2000 / RT_LESS; i++) {
+        CHECK_EQ(cyg_dial(network, text, NULL, &c), 0); /* every poller is told */
+        CHECK_EQ(cyg_listener_close(l), 0);
+        CHECK_EQ(cyg_listen(network, text, NULL, &l), 0);
+        CHECK_EQ(cyg_close(c), 0);
+    }
+    CHECK_EQ(cyg_listener_close(l), 0);
+}
+static void bind_again_and_again(const char *network, const char *address) {
+    cyg_conn *s, *c;
+    cyg_addr a;
+    char text[CYG_ADDR_STRLEN];
+    CHECK_EQ(cyg_listen_packet(network, address, NULL, &s), 0);
+    CHECK_EQ(cyg_conn_local_addr(s, &a), 0);
+    cyg_addr_format(&a, text, sizeof text);
+    for (int i = 0; i < 2000 / RT_LESS; i++) {
+        CHECK_EQ(cyg_dial(network, text, NULL, &c), 0);
+        CHECK_EQ(cyg_write(c, "x", 1), 1);
+        CHECK_EQ(cyg_close(s), 0);
+        CHECK_EQ(cyg_listen_packet(network, text, NULL, &s), 0);
+        CHECK_EQ(cyg_close(c), 0);
+    }
+    CHECK_EQ(cyg_close(s), 0);
+}
+RT_TEST(test_an_address_is_free_as_soon_as_its_socket_is_closed) {
+    static int stop;
+    STORE(stop, 0);
+    for (unsigned i = 0; i < 2 * cyg_procs(); i++) GO(yields, &stop);
+    listen_again_and_again("tcp", "127.0.0.1:0");
+    listen_again_and_again("unix", net_name("again"));
+    listen_again_and_again("unixpacket", net_name("again"));
+    bind_again_and_again("udp", "127.0.0.1:0");
+    bind_again_and_again("unixgram", net_name("again"));
+    STORE(stop, 1);
+}
+
 RT_TEST(test_stale_unix_path_is_replaced_and_one_in_use_is_not) {
     cyg_listener *l, *again;
     struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -223,6 +271,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_listen_dial_accept_echo),
         cmocka_unit_test(test_address_in_use_is_told),
+        cmocka_unit_test(test_an_address_is_free_as_soon_as_its_socket_is_closed),
         cmocka_unit_test(test_stale_unix_path_is_replaced_and_one_in_use_is_not),
         cmocka_unit_test(test_dial_refused_and_told_where),
         cmocka_unit_test(test_dial_from_a_local_address),
