@@ -11,6 +11,7 @@ import glob
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -49,11 +50,22 @@ def _options():
 
 
 def _set_congestion(name):
+    """Every socket's, in this namespace: as its default, or, where the machine does not allow it that, as its route's."""
     try:
         with open(CONGESTION, "w") as f:
             f.write(name)
-    except OSError as e:
-        raise BenchError(f"the congestion control {name!r} cannot be had: {e.strerror} (is its kernel module there?)") from e
+    except FileNotFoundError as e:
+        raise BenchError(f"the congestion control {name!r} cannot be had: the kernel does not know it") from e
+    except PermissionError:
+        for to in "127.0.0.0/8", "127.0.0.1":
+            subprocess.run([tools.find("ip"), "route", "change", "local", to, "dev", "lo", "table", "local", "proto", "kernel",
+                            "scope", "host", "src", "127.0.0.1", "congctl", name], check=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as c:
+        accepted, _ = listener.accept()
+        with accepted:
+            found = {s.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).split(b"\0")[0].decode() for s in (c, accepted)}
+    if found != {name}:
+        raise BenchError(f"the congestion control {name!r} cannot be had: connections have {', '.join(sorted(found))}")
 
 
 # ---- candidates: name -> (options, directory, port, upstream) -> argv ----------------------------------------------------------------
@@ -183,7 +195,7 @@ def _measure(options):
                 samples[name].append(_sample(options, name, candidates[name], bulk, conns))
         cells.append({"conns": conns, "candidates": [_summary(name, own, samples["floor"]) for name, own in samples.items()]})
     common.say("")
-    return {"bench": "relay", **tools.describe(), "mode": "pinned", "rounds": options.rounds, "mib": options.mib, "left_out": left_out,
+    return {"bench": "relay", **tools.describe(), "congestion_control": options.congestion, "mode": "pinned", "rounds": options.rounds, "mib": options.mib, "left_out": left_out,
             "goal": {"cpu_s_gb": GOAL_CPU, "gb_s": GOAL_RATE}, "cells": cells}
 
 

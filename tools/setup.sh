@@ -70,6 +70,7 @@ needs() {
         need 'command -v haproxy'                haproxy        'a peer'
         need 'command -v wrk'                    wrk            'load'
         need 'command -v taskset'                util-linux     'pins CPUs'
+        need 'command -v ip'                     iproute2       'sets the congestion control of loopback'
         need 'command -v perf'                   linux-perf     'counts system calls in the kernel'
         ;;
     *)
