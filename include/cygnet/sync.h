@@ -35,9 +35,7 @@ CYG_API void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line);
 
 /* Takes the lock; never cancelled. Blocks: parks while another holds it. From: goroutine. */
 static inline void cyg_mutex_lock(cyg_mutex *m) {
-    uint32_t free_ = 0;
-    if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &free_, 1u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 0))
-        cyg_mutex_lock_slow(m);
+    if (__builtin_expect(__atomic_fetch_or(&m->state, 1u, __ATOMIC_ACQUIRE) & 1u, 0)) cyg_mutex_lock_slow(m);
 }
 
 /* Takes the lock if it is free. Blocks: never. From: anywhere but a signal handler. Returns: whether it was taken. */

@@ -43,7 +43,7 @@ static bool worth_spinning(void) {
 }
 
 static int lock_slow(cyg_mutex *m, bool cancellable) {
-    if (take(m, 0)) return 0; /* free, but others wait */
+    if (take(m, 0)) return 0; /* free again */
     if (worth_spinning())
         for (int i = 0; i < SPINS; i++) {
             cyg_cpu_relax();
@@ -79,9 +79,7 @@ static int lock_slow(cyg_mutex *m, bool cancellable) {
 void cyg_mutex_lock_slow(cyg_mutex *m) { (void)lock_slow(m, false); }
 
 int cyg_mutex_lock_ctx(cyg_mutex *m) {
-    uint32_t free_ = 0;
-    if (__atomic_compare_exchange_n(&m->state, &free_, LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return 0;
-    return lock_slow(m, true);
+    return __atomic_fetch_or(&m->state, LOCKED, __ATOMIC_ACQUIRE) & LOCKED ? lock_slow(m, true) : 0;
 }
 
 /* Without the queue's lock: nobody waits, or one is on its way, who will see the lock free or has yet to clear WOKEN. */
