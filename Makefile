@@ -39,10 +39,11 @@ test: tests-built ## all tests: unit, then layers, headers, install, models and 
 unit: tests-built ## the unit tests alone
 	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
 
+# The cache: what `make run` did not find may have been installed for the tests just now.
 tests-built:
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
-	@test -e $(BUILD)/.tests || meson setup --reconfigure $(BUILD) -Dtests=enabled >/dev/null
+	@test -e $(BUILD)/.tests || { meson configure --clearcache $(BUILD) && meson setup --reconfigure $(BUILD) -Dtests=enabled; } >/dev/null
 	@touch $(BUILD)/.tests
 	@$(NINJA) --quiet
 
