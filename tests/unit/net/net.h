@@ -61,6 +61,14 @@ static inline size_t net_fill(cyg_conn *c) {
     return total;
 }
 
+/* Until writes park, and go on doing so though nobody reads: TCP's receiver takes some more whenever the kernel gets round to it, so
+ * what the socket may hold is made much less than what waits in it. */
+static inline void net_fill_for_good(cyg_conn *c) {
+    int least = 0;
+    net_fill(c);
+    CHECK_EQ(setsockopt(net_fd(c), SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
+}
+
 /* Steps of everybody else, so that what could happen wrongly has had its chance. */
 static inline void net_settle(void) { rt_settle(); }
 

@@ -36,7 +36,7 @@ RT_TEST(test_close_wakes_parked_and_queued_users) {
     for (int kind = 0; kind < 2; kind++) {
         struct net_pair p;
         net_pair_of(kind, &p);
-        net_fill(p.a);
+        net_fill_for_good(p.a);
         STORE(done, 0);
         for (int i = 0; i < 6; i++) use(i % 2 ? writes : reads, p.a, i); /* the second and third of each queue */
         net_settle();

@@ -54,11 +54,7 @@ static void start_at(struct run *r, enum stage stage, int kind) {
     cyg_conn_acquire(r->in.b);
     cyg_conn_acquire(r->out.a);
     if (stage == FOR_ANOTHER_READER) GO(another_reader, r);
-    if (stage >= FOR_OUTPUT && stage != FOR_ANOTHER_READER) {
-        net_fill(r->out.a);
-        net_settle();
-        net_fill(r->out.a);
-    }
+    if (stage >= FOR_OUTPUT && stage != FOR_ANOTHER_READER) net_fill_for_good(r->out.a);
     if (stage == FOR_ANOTHER_WRITER) GO(another_writer, r);
     net_settle();
     GO(run_copy, r);
@@ -128,8 +124,9 @@ RT_TEST(test_ended_at_each_place_where_it_waits) {
             CHECK_EQ(r.how.bytes, 0);
             if (r.copied) CHECK_EQ(r.how.write_failed, at_output);
             CHECK_EQ(copy_stats().pipes_dropped_total, dropped + at_output); /* bytes were in it: never used again */
+            if (stage > FOR_OUTPUT)
+                WAIT_FOR(LOAD(r.others) == 1); /* it may only now begin to use what finish() releases */
             finish(&r, (enum blow)blow);
-            if (stage > FOR_OUTPUT) WAIT_FOR(LOAD(r.others) == 1);
         }
 }
 
@@ -173,9 +170,7 @@ RT_TEST(test_sending_a_file_is_ended) {
             cyg_conn_acquire(r.in.b);
             cyg_conn_acquire(r.out.a);
             if (queued) {
-                net_fill(r.out.a);
-                net_settle();
-                net_fill(r.out.a);
+                net_fill_for_good(r.out.a);
                 GO(another_writer, &r);
                 net_settle();
             }
@@ -195,8 +190,8 @@ RT_TEST(test_sending_a_file_is_ended) {
             int64_t at = r.file.own_place ? r.file.place : lseek(r.file.fd, 0, SEEK_CUR);
             if (!no_splice()) CHECK_EQ(at, r.how.bytes); /* none is lost */
             file_close(&r.file);
-            finish(&r, blows[i]);
             if (queued) WAIT_FOR(LOAD(r.others) == 1);
+            finish(&r, blows[i]);
         }
 }
 

@@ -172,7 +172,7 @@ RT_TEST(test_cancel_wakes_every_kind_of_wait) {
     CHECK_EQ(pipe2(at.pipe, O_CLOEXEC), 0);
     net_tcp_pair(&at.p);
     net_unix_pair(&at.quiet);
-    net_fill(at.p.a);
+    net_fill_for_good(at.p.a);
     CHECK_EQ(cyg_set_deadline(at.p.a, cyg_now() + CYG_HOUR), 0);
     CHECK_EQ(cyg_listen("tcp", "127.0.0.1:0", NULL, &at.l), 0);
     cyg_mutex_lock(&at.held);
