@@ -2,7 +2,7 @@
  */
 #include "../rt.h"
 
-static int running, most, ran, ended;
+static int running, most, ran, ended, joined;
 
 static int work(void *arg) {
     (void)arg;
@@ -121,19 +121,25 @@ RT_TEST(test_waiting_at_the_limit_ends_with_either_context) {
 
 static int nested(void *arg) {
     cyg_group *g = cyg_group_new(NULL, NULL); /* below the group's own */
-    for (int i = 0; i < 3; i++) (void)cyg_group_go(g, until_cancelled, arg);
-    return cyg_group_wait(g);
+    for (int i = 0; i < 3; i++) CHECK_EQ(cyg_group_go(g, until_cancelled, arg), 0);
+    ADD(ran, 1);
+    int err = cyg_group_wait(g);
+    ADD(joined, 1);
+    return err;
 }
 RT_TEST(test_cancelling_reaches_nested_groups_and_the_wait_still_joins) {
     int why = -EPIPE;
+    STORE(ran, 0);
     STORE(ended, 0);
+    STORE(joined, 0);
     cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
     cyg_group *g = cyg_group_new(ctx, NULL);
     for (int i = 0; i < 5; i++) CHECK_EQ(cyg_group_go(g, nested, &why), 0);
-    for (int i = 0; i < 50; i++) cyg_yield();
+    WAIT_FOR(LOAD(ran) == 5);
     cyg_ctx_cancel(ctx, -EPIPE);
     CHECK_EQ(cyg_group_wait(g), -EPIPE);
-    CHECK_EQ(rt_stats().goroutines, 1); /* at once: none outlives the wait */
+    CHECK_EQ(LOAD(ended), 15); /* at once: none outlives the wait. (Their goroutines may still be about to be counted out.) */
+    CHECK_EQ(LOAD(joined), 5);
 }
 
 static int slow_to_end(void *arg) {
