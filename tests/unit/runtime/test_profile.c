@@ -302,21 +302,20 @@ RT_TEST(test_cpu_time_goes_to_who_computes) {
     CHECK_EQ(p.types, 2);
 }
 
-static int second_result, first_is_in;
-static void second(void *arg) {
-    (void)arg;
-    WAIT_FOR(LOAD(first_is_in));
-    WAIT_FOR(rt_stats().timers == 1);
-    second_result = cyg_profile_cpu(2, CYG_PROFILE_TEXT, CYG_MILLISECOND);
-    ADD(done, 1);
+static void until_cancelled(void *arg) {
+    cyg_ctx_scope s = cyg_ctx_enter(arg);
+    CHECK_EQ(cyg_profile_cpu(2, CYG_PROFILE_TEXT, CYG_MINUTE), CYG_ECANCELED);
+    cyg_ctx_leave(&s);
+    STORE(done, 1);
 }
 RT_TEST(test_one_cpu_profile_at_a_time_and_only_for_so_long) {
-    done = first_is_in = 0;
-    GO(second, NULL);
-    STORE(first_is_in, 1);
-    take_cpu(CYG_PROFILE_TEXT, 200 * CYG_MILLISECOND);
+    cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
+    STORE(done, 0);
+    GO(until_cancelled, ctx);
+    WAIT_FOR(rt_stats().timers == 1);
+    CHECK_EQ(cyg_profile_cpu(2, CYG_PROFILE_TEXT, CYG_MILLISECOND), CYG_ESTATE);
+    cyg_ctx_cancel(ctx, 0);
     WAIT_FOR(LOAD(done) == 1);
-    CHECK_EQ(second_result, CYG_ESTATE);
     CHECK_EQ(cyg_profile_cpu(2, CYG_PROFILE_TEXT, 0), CYG_EINVAL);
     CHECK_EQ(cyg_profile_cpu(2, CYG_PROFILE_TEXT, CYG_HOUR), CYG_EINVAL);
     CHECK_EQ(cyg_profile_cpu(2, 7, CYG_SECOND), CYG_EINVAL);

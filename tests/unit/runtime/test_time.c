@@ -25,28 +25,35 @@ RT_TEST(test_sleep_never_ends_early) {
 
 static int wake_order[SLEEPERS];
 static cyg_time base;
+static bool late;
 static void sleep_in_turn(void *arg) {
     intptr_t i = (intptr_t)arg;
     cyg_duration d = base + (i + 1) * CYG_MICROSECOND * 20 - cyg_now();
-    CHECK(d > 0);
+    late |= d <= 0;
     CHECK_EQ(cyg_sleep(d), 0);
     wake_order[woke++] = (int)i;
 }
 
 /* One P; all become due while it computes: they come back in the order of their times, not of their sleeps. */
 static void in_order(void) {
-    woke = 0;
-    base = cyg_now() + 50 * CYG_MILLISECOND;
-    for (int i = 0; i < SLEEPERS; i++) GO(sleep_in_turn, (void *)(intptr_t)(i * 7 % SLEEPERS));
-    WAIT_FOR(rt_stats().timers == SLEEPERS);
-    WAIT_FOR(cyg_now() > base - 2 * CYG_MILLISECOND);    /* within this goroutine's slice */
-    while (cyg_now() < base + CYG_MILLISECOND) continue; /* all are due when the scheduler looks again */
-    WAIT_FOR(woke == SLEEPERS);
+    cyg_time end = cyg_now() + RT_DEADLINE;
+    do { /* once more if the machine stood still before all slept */
+        CHECK(cyg_now() < end);
+        woke = 0;
+        late = false;
+        base = cyg_now() + 50 * CYG_MILLISECOND;
+        for (int i = 0; i < SLEEPERS; i++) GO(sleep_in_turn, (void *)(intptr_t)(i * 7 % SLEEPERS));
+        WAIT_FOR(rt_stats().timers == SLEEPERS || cyg_now() >= base);
+        late |= cyg_now() >= base;
+        WAIT_FOR(cyg_now() > base - 2 * CYG_MILLISECOND);    /* within this goroutine's slice */
+        while (cyg_now() < base + CYG_MILLISECOND) continue; /* all are due when the scheduler looks again */
+        WAIT_FOR(woke == SLEEPERS);
+    } while (late);
     for (int i = 0; i < SLEEPERS && !rt_shaken(); i++) CHECK_EQ(wake_order[i], i);
 }
 static void test_sleepers_wake_in_order(void **state) {
     (void)state;
-    rt_run(&(cyg_runtime_opts){.maxprocs = 1}, in_order);
+    rt_run(&(cyg_runtime_opts){.maxprocs = 1, .max_threads = 1}, in_order);
 }
 
 static int slept_zero;
@@ -104,16 +111,19 @@ RT_TEST(test_after_func_fires_once) {
 RT_TEST(test_stopped_timer_never_fires) {
     STORE(fired, 0);
     cyg_timer *t, *later;
+    cyg_time due = cyg_now() + 2 * CYG_MILLISECOND;
     CHECK_EQ(cyg_after_func(2 * CYG_MILLISECOND, fire, NULL, &t), 0);
     CHECK_EQ(cyg_after_func(CYG_HOUR, fire, NULL, &later), 0);
-    CHECK_EQ(rt_stats().timers, 2);
+    uint64_t timers = rt_stats().timers;
+    CHECK(timers == 2 || (timers == 1 && cyg_now() >= due)); /* it may have fired by now, on another P */
     bool stopped = cyg_timer_stop(t);
     CHECK(cyg_timer_stop(later));
     CHECK(!cyg_timer_stop(later));
     cyg_timer_release(t);
     cyg_timer_release(later);
+    if (!stopped) WAIT_FOR(LOAD(fired) == 1);
     CHECK_EQ(cyg_sleep(5 * CYG_MILLISECOND), 0);
-    CHECK_EQ(LOAD(fired), stopped ? 0 : 1);
+    CHECK_EQ(LOAD(fired), !stopped);
 }
 
 RT_TEST(test_reset_moves_revives_and_fires_again) {
