@@ -254,9 +254,10 @@ TEST(test_idle_time_and_life_are_limited) {
         cyg_http_pool_opts o = {.conns = {.idle_timeout = 30 * CYG_MILLISECOND}};
         if (life) o = (cyg_http_pool_opts){.conns = {.max_life = 30 * CYG_MILLISECOND}};
         CHECK(cyg_http_pool_new(&sv.addr, &o, &p) == 0);
+        cyg_time began = cyg_now();
         CHECK(cyg_http_pool_get(p, 0, &cc, NULL) == 0 && get(cc) == 200);
         cyg_http_pool_put(cc);
-        CHECK(stats(p).idle == 1);
+        CHECK(stats(p).idle == 1 || cyg_now() - began >= 30 * CYG_MILLISECOND);
         CHECK(EVENTUALLY(stats(p).open == 0));
         CHECK(stats(p).closed_total[life ? CYG_CONNPOOL_MAX_LIFE : CYG_CONNPOOL_IDLE_TIMEOUT] == 1);
         cyg_http_pool_close(p);
