@@ -39,11 +39,12 @@ test: tests-built ## all tests: unit, then layers, headers, install, models and 
 unit: tests-built ## the unit tests alone
 	@meson test -C $(BUILD) --no-rebuild --print-errorlogs
 
-# The cache: what `make run` did not find may have been installed for the tests just now.
+# meson remembers that a header was not there even if it is told to look again. It may have been installed for the tests just now, so
+# meson forgets all but the options that it was given (with --wipe it would delete what has been built, too).
 tests-built:
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
-	@test -e $(BUILD)/.tests || { meson configure --clearcache $(BUILD) && meson setup --reconfigure $(BUILD) -Dtests=enabled; } >/dev/null
+	@test -e $(BUILD)/.tests || { : >$(BUILD)/meson-private/coredata.dat && meson setup --reconfigure $(BUILD) -Dtests=enabled; } >/dev/null
 	@touch $(BUILD)/.tests
 	@$(NINJA) --quiet
 
