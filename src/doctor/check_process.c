@@ -1,9 +1,11 @@
 /* check_process.c: what one process may have: descriptors, mappings, threads, pipes. */
 #include "doctor/checks.h"
+#include "doctor/gateway.h"
 
 #define MIB (1024.0 * 1024)
 #define STACK_MAPPINGS 2     /* of a goroutine's stack that is guarded by mprotect */
 #define STACKS_GUARDED 25000 /* at most so many are, then a pattern takes over */
+#define PIPE_PAGES 262144    /* of 1,024 pipes of 1 MiB, which is as many as copies use at once */
 #define RUNTIME_THREADS 512  /* that the runtime starts when nothing else is said */
 
 static void nofile(struct doc_machine *m, struct doc_finding *f) {
@@ -104,6 +106,24 @@ const struct doc_check doc_threads_max = {"threads_max",
                                           threads,
                                           false};
 
+/* What a gateway that is looked at has had of its pipes. It may be another user's, and its limit not the one that doctor sees. */
+static void pipes_of_gateway(struct doc_machine *m, struct doc_finding *f, double pages) {
+    double shrunk, refused;
+    char a[32], b[32];
+    if (!m->gateway || !doc_gateway_sum(m->gateway, "cygnet_copy_pipes_shrunk_total", NULL, NULL, &shrunk) ||
+        !doc_gateway_sum(m->gateway, "cygnet_copy_pipes_refused_total", NULL, NULL, &refused))
+        return;
+    doc_cost(f, "Of the gateway's pipes since its start %s were smaller and %s not to be had.", doc_commas(a, shrunk),
+             doc_commas(b, refused));
+    doc_mishaps(m, f, "copy_pipes", shrunk + refused);
+    if (shrunk + refused == 0) return;
+    if (pages > 0 && pages < PIPE_PAGES)
+        doc_fix_sysctl(m, f, "fs.pipe-user-pages-soft", "262144");
+    else
+        doc_fix(f, "# the limit is no less than 1,024 pipes: are descriptors short? cygnet doctor --admin %s --only gateway_descriptors",
+                m->gateway->base);
+}
+
 static void pipes(struct doc_machine *m, struct doc_finding *f) {
     double pages, most = MIB;
     char a[32], b[32];
@@ -112,19 +132,19 @@ static void pipes(struct doc_machine *m, struct doc_finding *f) {
         return;
     }
     (void)doc_number(m, "/proc/sys/fs/pipe-max-size", &most);
-    double n = pages * 4096 / MIB;
     if (pages == 0 || m->uid == 0) {
         doc_value(f, pages == 0 ? "no limit" : "%s pages, which do not bind root", doc_commas(a, pages));
         doc_cost(f, "A relay between sockets moves bytes through pipes of %s.", doc_bytes(b, most < MIB ? most : MIB));
     } else {
         doc_value(f, "%s pages", doc_commas(a, pages));
         doc_cost(f, "Pipes of 1 MiB for relays between sockets: %s for all programs of this user; further ones are smaller, and relays cost more CPU.",
-                 doc_commas(b, n));
-        if (n < 1024) {
+                 doc_commas(b, pages * 4096 / MIB));
+        if (pages < PIPE_PAGES) {
             doc_raise(f, DOC_NOTE);
             doc_fix_sysctl(m, f, "fs.pipe-user-pages-soft", "262144");
         }
     }
+    pipes_of_gateway(m, f, pages);
     if (most >= MIB) return;
     doc_raise(f, DOC_NOTE);
     doc_cost(f, "fs.pipe-max-size allows no more than %s.", doc_bytes(a, most));
@@ -133,7 +153,10 @@ static void pipes(struct doc_machine *m, struct doc_finding *f) {
 const struct doc_check doc_pipe_user_pages_soft = {
     "pipe_user_pages_soft",
     "how much of pipes an ordinary user may have",
-    "/proc/sys/fs/pipe-user-pages-soft, pipe-max-size",
-    "note below 1,024 pipes of 1 MiB (root is not bound), or if a pipe may not have 1 MiB",
+    "/proc/sys/fs/pipe-user-pages-soft, pipe-max-size, a gateway's cygnet_copy_pipes_shrunk_total, "
+    "cygnet_copy_pipes_refused_total",
+    "note below 1,024 pipes of 1 MiB (root is not bound), if a pipe may not have 1 MiB, or if a gateway's were smaller "
+    "or "
+    "not to be had; bad if they are now",
     pipes,
     false};

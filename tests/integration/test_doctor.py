@@ -1,4 +1,6 @@
 """`cygnet doctor` on this machine: values, JSON, exit status; applied and undone in a network namespace; a running gateway."""
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -11,6 +13,7 @@ import threading
 import pytest
 
 from harness import CYGNET, ROOT, base_config, free_port, wait_until
+from l4 import connect, echo, tcp_config
 
 MACHINE = os.path.join(ROOT, "tests", "unit", "doctor", "machine")
 
@@ -227,6 +230,43 @@ def test_a_connection_left_open_is_found_with_its_holder(gateway, scripted, ends
     assert re.search(r"The oldest: close_wait for [0-9.]+ s or longer, fd \d+, 127.0.0.1:%d to " % g.port(), finding["cost"])
     for c in clients:
         c.close()
+
+
+def test_a_relay_that_finds_no_pipe_comes_first(gateway, scripted, ends):
+    """The gateway is bound by the limit of its user, who has used it up elsewhere. Others of root's are not bound, and not disturbed."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("takes root and setpriv")
+    soft = int(sysctl("fs.pipe-user-pages-soft"))
+    if not 0 < soft <= 1 << 16:
+        pytest.skip("there is no limit that a test could use up")
+    pages = 0
+    with contextlib.suppress(PermissionError):  # root that is bound as well
+        while pages <= soft:
+            for fd in os.pipe():
+                ends.callback(os.close, fd)
+            pages += fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << 20) // 4096
+
+    g = gateway(tcp_config([scripted(echo).port]), prefix=("setpriv", "--bounding-set", "-sys_resource,-sys_admin"))
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            with connect(g.port("db")) as s:
+                s.sendall(b"x")
+                assert s.recv(1) == b"x"
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        wait_until(lambda: g.metric("cygnet_copy_pipes_refused_total") > 0, "a copy without a pipe")
+        f, report = findings("--admin", "127.0.0.1:%d" % g.admin, "--watch", "1")
+    finally:
+        stop.set()
+        asking.join()
+    pipes = f["pipe_user_pages_soft"]
+    assert (pipes["verdict"], pipes["now"]) == ("bad", 100)
+    assert all(x["now"] == 100 for x in report["findings"][:report["findings"].index(pipes)])  # before it only what hurts as much
+    assert "fs.pipe-user-pages-soft=262144" in pipes["fix"]
 
 
 def test_what_is_no_gateway_is_told(app):

@@ -396,6 +396,44 @@ static void test_what_rises_while_we_watch_is_bad(void **state) {
     machine_remove();
 }
 
+static struct doc_finding ask_about_pipes(struct doc_machine *m, unsigned shrunk, unsigned refused) {
+    char text[160];
+    snprintf(text, sizeof text, "cygnet_copy_pipes_shrunk_total %u\ncygnet_copy_pipes_refused_total %u\n", shrunk, refused);
+    struct doc_gateway g = {.base = "http://127.0.0.1:9901", .metrics = text, .nmetrics = strlen(text)};
+    m->gateway = &g;
+    struct doc_finding f = ask(m, "pipe_user_pages_soft");
+    m->gateway = NULL;
+    return f;
+}
+
+/* Of whatever user it is: doctor as root looks at a gateway that is not. */
+static void test_pipes_that_a_gateway_misses_now_are_bad(void **state) {
+    (void)state;
+    struct doc_machine m;
+    machine_make();
+    machine_open(&m);
+    m.uid = 0;
+    struct doc_finding f = ask_about_pipes(&m, 0, 0);
+    check_verdict(&f, DOC_OK);
+    check_says(&f, "cost", f.cost, "since its start 0 were smaller and 0 not to be had.");
+    doc_machine_again(&m, 2);
+    f = ask_about_pipes(&m, 1000, 6);
+    check_verdict(&f, DOC_BAD);
+    assert_true(f.now == 100);
+    check_says(&f, "cost", f.cost, "1,000 were smaller and 6 not to be had. Now: 503.0/s.");
+    check_says(&f, "fix", f.fix, "fs.pipe-user-pages-soft=262144");
+    doc_machine_again(&m, 2);
+    machine_put("/proc/sys/fs/pipe-user-pages-soft", "0\n");
+    f = ask_about_pipes(&m, 1000, 6);
+    check_verdict(&f, DOC_NOTE);
+    check_says(&f, "fix", f.fix, "--admin http://127.0.0.1:9901 --only gateway_descriptors");
+    assert_string_equal(f.sysctl, "");
+    machine_put("/proc/sys/fs/pipe-max-size", "65536\n");
+    f = ask_about_pipes(&m, 1000, 0);
+    check_says(&f, "fix", f.fix, "fs.pipe-max-size=1048576");
+    machine_remove();
+}
+
 static void test_it_fits_a_terminal(void **state) {
     (void)state;
     struct doc_machine m;
@@ -442,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_every_check_of_the_machine_is_in_the_table),
         cmocka_unit_test(test_limits_of_the_process),
         cmocka_unit_test(test_what_rises_while_we_watch_is_bad),
+        cmocka_unit_test(test_pipes_that_a_gateway_misses_now_are_bad),
         cmocka_unit_test(test_it_fits_a_terminal),
         cmocka_unit_test(test_numbers_for_people),
     };
