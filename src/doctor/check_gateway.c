@@ -246,8 +246,8 @@ const struct doc_check doc_gateway_reuse = {
 
 static void stale(struct doc_machine *m, struct doc_finding *f) {
     char a[32];
-    double all = total(m, "cygnet_upstream_stale_total"), rate = doc_rate(m, "upstream_stale", all),
-           reuses = total(m, "cygnet_upstream_reuses_total");
+    double all = sum(m, "cygnet_upstream_closes_total", "reason", "peer_closed"),
+           rate = doc_rate(m, "upstream_stale", all), reuses = total(m, "cygnet_upstream_reuses_total");
     doc_value(f, "%s since the start", doc_commas(a, all));
     doc_cost(f, "The service closed first; a request sent at that moment is lost or must be sent again.");
     if (rate > 0 || (all >= 100 && all > reuses * 0.05)) doc_raise(f, DOC_NOTE);
@@ -257,7 +257,7 @@ static void stale(struct doc_machine *m, struct doc_finding *f) {
 }
 const struct doc_check doc_gateway_stale = {"gateway_stale",
                                             "kept connections that the service had closed",
-                                            SOURCE("cygnet_upstream_stale_total"),
+                                            SOURCE("cygnet_upstream_closes_total"),
                                             "note if some are found now, or if they are 5 % of the reused ones",
                                             stale,
                                             true};

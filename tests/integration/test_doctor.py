@@ -232,6 +232,16 @@ def test_a_connection_left_open_is_found_with_its_holder(gateway, scripted, ends
         c.close()
 
 
+def test_every_metric_that_is_read_is_one_that_a_gateway_has(gateway, app):
+    rows = [line.split("|") for line in doctor("--reference").stdout.splitlines() if line.startswith("| `")]
+    read = set(re.findall(r"\b(?:cygnet|process)_[a-z0-9_]+", " ".join(row[3] for row in rows)))
+    g = gateway(base_config([app().port]))
+    assert g.get("/").status == 200
+    g.admin_get("/debug/sockets")  # makes what the metrics tell of sockets and ports fresh
+    families = set(re.findall(r"^# TYPE (\S+)", g.admin_get("/metrics").body.decode(), re.M))
+    assert len(read) > 20 and read <= families, read - families
+
+
 def test_a_relay_that_finds_no_pipe_comes_first(gateway, scripted, ends):
     """The gateway is bound by the limit of its user, who has used it up elsewhere. Others of root's are not bound, and not disturbed."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
