@@ -16,7 +16,7 @@ static void count_tcp(struct cyg_gw_l4 *l4, cyg_metrics *registry, cyg_label lis
                                       (cyg_label[]){listener, {"reason", info->word}}, 2);
     }
     const char *bytes = "cygnet_tcp_bytes_total",
-               *help = "Bytes of TCP connections that have ended, from (in) and to (out) clients.";
+               *help = "Bytes of TCP connections passed on from (in) and to (out) clients.";
     l4->received = cyg_counter_new(registry, bytes, help, (cyg_label[]){listener, {"direction", "in"}}, 2);
     l4->sent = cyg_counter_new(registry, bytes, help, (cyg_label[]){listener, {"direction", "out"}}, 2);
     l4->seconds = cyg_histogram_new(registry, "cygnet_tcp_connection_duration_seconds",
@@ -116,11 +116,7 @@ static void write_log(const struct cyg_gw_server *s, const struct cyg_gw_l4 *l4,
 void cyg_gw_l4_finish(struct cyg_gw_server *s, const struct cyg_gw_l4 *l4, const struct cyg_gw_l4_record *r) {
     int64_t duration_ns = cyg_now() - r->started;
     cyg_counter_add(l4->ends[r->ending], 1);
-    if (l4->protocol == CYG_GW_TCP) { /* those of datagrams are counted as they go */
-        cyg_counter_add(l4->received, r->received);
-        cyg_counter_add(l4->sent, r->sent);
-        cyg_histogram_observe_ns(l4->seconds, duration_ns);
-    }
+    if (l4->protocol == CYG_GW_TCP) cyg_histogram_observe_ns(l4->seconds, duration_ns);
     if (r->ending == CYG_GW_END_DRAINED && __atomic_load_n(&s->gw->draining, __ATOMIC_ACQUIRE))
         __atomic_fetch_add(&s->gw->cut, 1, __ATOMIC_RELAXED);
     cyg_snapshot_hold hold;

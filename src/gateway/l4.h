@@ -22,7 +22,7 @@ struct cyg_gw_l4 {
     struct cyg_gw_limits limits;
     enum cyg_gw_proxy_version send;
     cyg_counter *ends[CYG_GW_ENDINGS]; /* NULL: not of this protocol */
-    cyg_counter *received, *sent;      /* bytes from and to clients */
+    cyg_counter *received, *sent;      /* bytes from and to clients, counted as they go */
     cyg_histogram *seconds, *connect_seconds;
     cyg_counter *in_datagrams, *out_datagrams, *dropped_datagrams; /* udp */
 };

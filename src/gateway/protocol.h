@@ -1,7 +1,7 @@
 /* protocol.h: what listeners of the different protocols do, as one table: http (server_http.c), tcp (tcp.c), udp (udp.c).
  *
  * Order of the calls on a server: open, then prepare and serve (again with every reload), shutdown once, free. All by the goroutine
- * that runs the gateway but for stats, which scrapes call.
+ * that runs the gateway but for count and stats, which scrapes call.
  */
 #ifndef CYG_GATEWAY_PROTOCOL_H
 #define CYG_GATEWAY_PROTOCOL_H
@@ -39,6 +39,10 @@ struct cyg_gw_protocol_ops {
     /* Stops accepting, lets what is under way finish, cuts what is left at the deadline. Blocks: parks. Returns: how many would not end
      * even when cut: their goroutines still use s. */
     uint64_t (*shutdown)(struct cyg_gw_server *s, cyg_time deadline);
+
+    /* Brings the counters of what is under way up to date; NULL: they are. Blocks: parks for a short lock. From: a goroutine that holds
+     * gw->lock. */
+    void (*count)(struct cyg_gw_server *s);
 
     /* Adds what there is now. From: a goroutine that holds gw->lock. */
     void (*stats)(const struct cyg_gw_server *s, struct cyg_gw_server_numbers *out);

@@ -266,8 +266,17 @@ static void write_copies(struct cyg_gw_text *t) {
                            (unsigned long long)st.relays_total[i]);
 }
 
+/* What is under way, on servers that were removed and are being drained, too. */
+static void count_under_way(struct cyg_gw *gw) {
+    cyg_mutex_lock(&gw->lock);
+    for (size_t id = 0; id < gw->nservers; id++)
+        if (gw->servers[id]->ops->count) gw->servers[id]->ops->count(gw->servers[id]);
+    cyg_mutex_unlock(&gw->lock);
+}
+
 void cyg_gw_scrape(struct cyg_gw *gw, struct cyg_gw_text *out) {
     char *text = NULL;
+    count_under_way(gw);
     ssize_t n = cyg_metrics_text(gw->context.metrics.registry, &text);
     if (n < 0) {
         out->failed = true;

@@ -265,6 +265,8 @@ static uint64_t tcp_shutdown(struct cyg_gw_server *s, cyg_time deadline) {
     return __atomic_load_n(&t->open, __ATOMIC_RELAXED);
 }
 
+static void tcp_count(struct cyg_gw_server *s) { cyg_gw_tcp_count(own_of(s)); }
+
 static void tcp_stats(const struct cyg_gw_server *s, struct cyg_gw_server_numbers *out) {
     const struct cyg_gw_tcp *t = own_of(s);
     out->connections += __atomic_load_n(&t->open, __ATOMIC_RELAXED);
@@ -287,6 +289,7 @@ const struct cyg_gw_protocol_ops cyg_gw_tcp_ops = {
     .discard = tcp_discard,
     .serve = tcp_serve,
     .shutdown = tcp_shutdown,
+    .count = tcp_count,
     .stats = tcp_stats,
     .free = tcp_free,
 };

@@ -4,19 +4,22 @@
  */
 #include "gateway/tcp_pair.h"
 
-struct pair;
 struct side {
     cyg_stream stream; /* first */
     cyg_conn *conn;
-    struct pair *pair;
+    struct cyg_gw_tcp_pair *pair;
 };
 
-struct pair {
+struct cyg_gw_tcp_pair {
     struct cyg_gw_tcp *tcp;
+    const struct cyg_gw_l4 *l4;
     struct side client, upstream;
-    size_t max_half_closed;
     uint32_t ended;  /* sides whose end has been passed on; atomic */
     bool over_limit; /* it may not be half-closed; atomic */
+
+    cyg_relay_result result; /* its progress is read by scrapes */
+    uint64_t received, sent; /* of it the metrics have so much; with the next guarded by tcp->passing_lock */
+    struct cyg_gw_tcp_pair *next, **link;
 };
 
 static struct side *side_of(cyg_stream *s) { return (struct side *)s; }
@@ -47,10 +50,10 @@ static int side_abort(cyg_stream *s) { return cyg_abort(side_of(s)->conn); }
 
 /* The other side has ended, and this one is told. */
 static int side_close_write(cyg_stream *s) {
-    struct pair *p = side_of(s)->pair;
+    struct cyg_gw_tcp_pair *p = side_of(s)->pair;
     if (__atomic_fetch_add(&p->ended, 1, __ATOMIC_ACQ_REL) > 0) { /* now both have */
         __atomic_sub_fetch(&p->tcp->half_closed, 1, __ATOMIC_RELAXED);
-    } else if (__atomic_add_fetch(&p->tcp->half_closed, 1, __ATOMIC_RELAXED) > p->max_half_closed) {
+    } else if (__atomic_add_fetch(&p->tcp->half_closed, 1, __ATOMIC_RELAXED) > p->l4->limits.max_half_closed) {
         __atomic_store_n(&p->over_limit, true, __ATOMIC_RELEASE);
         (void)cyg_abort(p->client.conn);
         (void)cyg_abort(p->upstream.conn);
@@ -73,7 +76,48 @@ static const cyg_stream_ops side_ops = {
     .unwatch = side_unwatch,
 };
 
-static enum cyg_gw_ending ending_of(const struct pair *p, const cyg_relay_result *r) {
+/* ---- what has passed ------------------------------------------------------------------------------------------------ */
+
+/* Adds to the counter what is new since *had; the lock is held, so that nothing is added twice. */
+static void count(cyg_counter *c, const cyg_copy_result *way, uint64_t *had) {
+    uint64_t now = (uint64_t)cyg_copy_progress(way);
+    cyg_counter_add(c, now - *had);
+    *had = now;
+}
+
+static void count_pair(struct cyg_gw_tcp_pair *p) {
+    count(p->l4->received, &p->result.a_to_b, &p->received);
+    count(p->l4->sent, &p->result.b_to_a, &p->sent);
+}
+
+void cyg_gw_tcp_count(struct cyg_gw_tcp *t) {
+    cyg_mutex_lock(&t->passing_lock);
+    for (struct cyg_gw_tcp_pair *p = t->passing; p; p = p->next) count_pair(p);
+    cyg_mutex_unlock(&t->passing_lock);
+}
+
+static void enter(struct cyg_gw_tcp_pair *p) {
+    struct cyg_gw_tcp *t = p->tcp;
+    cyg_mutex_lock(&t->passing_lock);
+    p->next = t->passing;
+    p->link = &t->passing;
+    if (p->next) p->next->link = &p->next;
+    t->passing = p;
+    cyg_mutex_unlock(&t->passing_lock);
+}
+
+static void leave(struct cyg_gw_tcp_pair *p) {
+    cyg_mutex_lock(&p->tcp->passing_lock);
+    *p->link = p->next;
+    if (p->next) p->next->link = p->link;
+    count_pair(p);
+    cyg_mutex_unlock(&p->tcp->passing_lock);
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------------------- */
+
+static enum cyg_gw_ending ending_of(const struct cyg_gw_tcp_pair *p) {
+    const cyg_relay_result *r = &p->result;
     if (__atomic_load_n(&p->over_limit, __ATOMIC_ACQUIRE)) return CYG_GW_END_HALF_CLOSED_LIMIT;
     switch (r->end) {
     case CYG_RELAY_EOF: return CYG_GW_END_RELAYED;
@@ -88,15 +132,16 @@ static enum cyg_gw_ending ending_of(const struct pair *p, const cyg_relay_result
 
 enum cyg_gw_ending cyg_gw_tcp_relay(struct cyg_gw_tcp *t, const struct cyg_gw_l4 *l4, cyg_conn *client,
                                     cyg_conn *upstream, uint64_t *received, uint64_t *sent) {
-    struct pair p = {.tcp = t, .max_half_closed = l4->limits.max_half_closed};
+    struct cyg_gw_tcp_pair p = {.tcp = t, .l4 = l4};
     p.client = (struct side){{&side_ops}, client, &p};
     p.upstream = (struct side){{&side_ops}, upstream, &p};
     cyg_relay_opts opts = {.idle_timeout = l4->timeouts.idle, .half_closed_timeout = l4->timeouts.half_closed};
-    cyg_relay_result r = {0};
-    int err = cyg_relay(&p.client.stream, &p.upstream.stream, &opts, &r);
+    enter(&p);
+    int err = cyg_relay(&p.client.stream, &p.upstream.stream, &opts, &p.result);
+    leave(&p);
     if (__atomic_load_n(&p.ended, __ATOMIC_ACQUIRE) == 1) __atomic_sub_fetch(&t->half_closed, 1, __ATOMIC_RELAXED);
-    *received = (uint64_t)r.a_to_b.bytes;
-    *sent = (uint64_t)r.b_to_a.bytes;
-    if (err == CYG_ENOMEM && r.a_to_b.bytes + r.b_to_a.bytes == 0) return CYG_GW_END_NO_MEMORY;
-    return ending_of(&p, &r);
+    *received = p.received;
+    *sent = p.sent;
+    if (err == CYG_ENOMEM && p.received + p.sent == 0) return CYG_GW_END_NO_MEMORY;
+    return ending_of(&p);
 }

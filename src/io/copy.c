@@ -140,16 +140,18 @@ int cyg_transfer(cyg_stream *dst, cyg_stream *src, int64_t max, cyg_copy_result 
 }
 
 int64_t cyg_copy(cyg_stream *dst, cyg_stream *src, cyg_copy_result *res) {
-    cyg_copy_result local = {0};
-    int err = cyg_transfer(dst, src, INT64_MAX, &local);
-    if (res) *res = local;
-    return err ? err : local.bytes;
+    cyg_copy_result local;
+    if (!res) res = &local;
+    copy_begins(res);
+    int err = cyg_transfer(dst, src, INT64_MAX, res);
+    return err ? err : res->bytes;
 }
 
 int64_t cyg_copy_n(cyg_stream *dst, cyg_stream *src, int64_t n, cyg_copy_result *res) {
-    cyg_copy_result local = {0};
-    int err = cyg_transfer(dst, src, n, &local);
-    if (res) *res = local;
-    if (err || local.bytes >= n) return err ? err : local.bytes;
-    return local.bytes ? CYG_EPROTO : CYG_EOF;
+    cyg_copy_result local;
+    if (!res) res = &local;
+    copy_begins(res);
+    int err = cyg_transfer(dst, src, n, res);
+    if (err || res->bytes >= n) return err ? err : res->bytes;
+    return res->bytes ? CYG_EPROTO : CYG_EOF;
 }

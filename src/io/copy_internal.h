@@ -25,6 +25,12 @@ void copy_count(enum copy_count what, uint64_t n);
 
 cyg_copy_limits copy_limits(void); /* with the defaults filled in */
 
+/* A copy begins, perhaps under the eyes of who asks for its progress. */
+static inline void copy_begins(cyg_copy_result *res) {
+    __atomic_store_n(&res->bytes, 0, __ATOMIC_RELAXED);
+    memset((char *)res + sizeof res->bytes, 0, sizeof *res - sizeof res->bytes);
+}
+
 /* n bytes have been written to the destination. */
 void copy_went(cyg_copy_result *res, cyg_copy_path path, int64_t n);
 

@@ -19,13 +19,15 @@ static uint64_t counted(unsigned what) {
     return sum;
 }
 
-/* A relay looks at `bytes` from elsewhere to see whether it is idle. */
+/* Others look at `bytes`: cyg_copy_progress. */
 void copy_went(cyg_copy_result *res, cyg_copy_path path, int64_t n) {
     __atomic_store_n(&res->bytes, res->bytes + n, __ATOMIC_RELAXED);
     res->by[path] += n;
     res->path = path;
     copy_count(COUNT_BYTES + (unsigned)path, (uint64_t)n);
 }
+
+int64_t cyg_copy_progress(const cyg_copy_result *res) { return __atomic_load_n(&res->bytes, __ATOMIC_RELAXED); }
 
 void cyg_copy_moved(cyg_copy_result *res, int64_t n) { copy_went(res, CYG_COPY_STREAM, n); }
 

@@ -29,8 +29,8 @@ struct watch {
 
 struct relay {
     cyg_stream *side[2];
-    cyg_copy_result way[2]; /* [i]: from side[i]; each its direction's, `bytes` is read by watches */
-    cyg_waitgroup other;    /* the second direction */
+    cyg_copy_result *way[2]; /* [i]: from side[i]; each its direction's, its progress is read by watches */
+    cyg_waitgroup other;     /* the second direction */
     cyg_waitgroup watches;
     _Atomic int err; /* of the first failure; 0: none */
     _Atomic int end; /* cyg_relay_end of it */
@@ -53,9 +53,7 @@ static void fail(struct relay *r, cyg_relay_end end, int err, bool abort_both) {
 
 /* ---- watching ------------------------------------------------------------------------------------------------------------ */
 
-static int64_t gone_so_far(struct relay *r) {
-    return __atomic_load_n(&r->way[0].bytes, __ATOMIC_RELAXED) + __atomic_load_n(&r->way[1].bytes, __ATOMIC_RELAXED);
-}
+static int64_t gone_so_far(struct relay *r) { return cyg_copy_progress(r->way[0]) + cyg_copy_progress(r->way[1]); }
 
 /* When to look again; 0: the timeout has passed. */
 static cyg_duration look(struct watch *w) {
@@ -121,17 +119,17 @@ static void settle(struct relay *r, int from, int err) {
         pass_end_on(r, from);
     } else if (err == cyg_ctx_err(cyg_ctx_current())) {
         fail(r, CYG_RELAY_CANCELED, err, true);
-    } else if (r->way[from].write_failed && receiver_has_gone(err)) {
+    } else if (r->way[from]->write_failed && receiver_has_gone(err)) {
         note_first(r, !from);
         fail(r, CYG_RELAY_ERROR, err, false);
     } else {
-        if (err != CYG_ECLOSED && err != CYG_ETIMEDOUT) note_first(r, r->way[from].write_failed ? !from : from);
+        if (err != CYG_ECLOSED && err != CYG_ETIMEDOUT) note_first(r, r->way[from]->write_failed ? !from : from);
         fail(r, CYG_RELAY_ERROR, err, true);
     }
 }
 
 static void run(struct relay *r, int from) {
-    settle(r, from, cyg_transfer(r->side[!from], r->side[from], INT64_MAX, &r->way[from]));
+    settle(r, from, cyg_transfer(r->side[!from], r->side[from], INT64_MAX, r->way[from]));
     bool first = atomic_fetch_add(&r->ended, 1) == 0;
     if (first && r->half.timeout > 0) start_watch(r, &r->half, r->half.timeout, CYG_RELAY_HALF_CLOSED);
 }
@@ -147,9 +145,9 @@ static void run_second(void *arg) {
 static void tell(struct relay *r, cyg_relay_result *res) {
     cyg_relay_end end = (cyg_relay_end)atomic_load(&r->end);
     copy_count(COUNT_RELAY + (unsigned)end, 1);
-    if (!res) return;
-    *res = (cyg_relay_result){
-        .a_to_b = r->way[0], .b_to_a = r->way[1], .end = end, .err = atomic_load(&r->err), .first = atomic_load(&r->first)};
+    res->end = end;
+    res->err = atomic_load(&r->err);
+    res->first = atomic_load(&r->first);
 }
 
 /* Waits for the second direction; a cancelled context ends that one, too. Then for the watches. */
@@ -170,7 +168,11 @@ static void join(struct relay *r) {
 int cyg_relay(cyg_stream *a, cyg_stream *b, const cyg_relay_opts *opts, cyg_relay_result *res) {
     cyg_relay_opts o = opts ? *opts : (cyg_relay_opts){0};
     if (o.half_closed_timeout == 0) o.half_closed_timeout = HALF_CLOSED_DEFAULT;
-    struct relay r = {.side = {a, b}, .half = {.timeout = o.half_closed_timeout}};
+    cyg_relay_result local;
+    if (!res) res = &local;
+    copy_begins(&res->a_to_b);
+    copy_begins(&res->b_to_a);
+    struct relay r = {.side = {a, b}, .way = {&res->a_to_b, &res->b_to_a}, .half = {.timeout = o.half_closed_timeout}};
     cyg_waitgroup_add(&r.other, 1);
     int err = cyg_go_with(&(cyg_go_opts){.name = "relay"}, run_second, &r);
     if (err) return err;

@@ -48,6 +48,45 @@ def test_hundreds_of_mebibytes_both_ways_arrive_as_they_were(gateway, scripted):
     assert g.metric("cygnet_copy_bytes_total", path="splice") > 200 * MIB  # in the kernel, whatever the wrapper around the connection
 
 
+def test_bytes_are_counted_while_a_connection_lasts(gateway, scripted):
+    g = gateway(tcp_config([scripted(echo).port]))
+
+    def counted(n):
+        return all(g.metric("cygnet_tcp_bytes_total", listener="db", direction=d) == n for d in ("in", "out"))
+
+    with connect(g.port("db")) as s:
+        for more, so_far in ((1000, 1000), (1, 1001)):  # the second look adds what is new, and no more
+            s.sendall(b"x" * more)
+            assert s.recv(more, socket.MSG_WAITALL) == b"x" * more
+            wait_until(lambda: counted(so_far), "%d bytes in the metrics" % so_far)
+        assert ended(g, "relayed") == 0
+    assert log_lines(g)[0]["bytes_received"] == 1001
+    assert counted(1001)
+
+
+def test_looking_while_connections_end_counts_each_byte_once(gateway, scripted):
+    g = gateway(tcp_config([scripted(echo).port]))
+    over, seen = threading.Event(), [0]
+
+    def look():
+        while not over.is_set():
+            seen.append(g.metric("cygnet_tcp_bytes_total", direction="in"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(300):
+            with connect(g.port("db")) as s:
+                s.sendall(b"x" * 100)
+                s.recv(100, socket.MSG_WAITALL)
+    finally:
+        over.set()
+        looking.join()
+    log_lines(g, 300)
+    assert seen == sorted(seen) and len(seen) > 10
+    assert g.metric("cygnet_tcp_bytes_total", direction="in") == 300 * 100
+
+
 def test_client_ends_its_direction_and_still_gets_the_answer(gateway, scripted):
     def peer(c):
         request = read_all(c)  # to the end: only a half-close brings it
@@ -321,6 +360,7 @@ def test_reload_opens_new_listeners_and_drains_removed_ones(gateway, scripted):
         with connect(g.port("db2")) as t:
             assert t.recv(1) == b"k"
         wait_until(lambda: not accepts(old), "the old listener is closed")
+        assert g.metric("cygnet_tcp_bytes_total", listener="db", direction="out") == 1  # it counts on
         release.set()
         assert read_all(s) == b"end"
     g.log.wait("listener-closed address=127.0.0.1:%d$" % old)

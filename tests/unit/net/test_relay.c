@@ -342,6 +342,29 @@ RT_TEST(test_short_timeouts_against_ends) {
     CHECK_EQ(n, ROUNDS);
 }
 
+/* ---- progress --------------------------------------------------------------------------------------------------------------- */
+
+RT_TEST(test_progress_is_told_while_it_runs) {
+    for (int kind = 0; kind < 2; kind++) {
+        struct relayed r;
+        relay_start(&r, kind, NULL);
+        say(r.client.a, "question");
+        hear(r.server.a, "question");
+        WAIT_FOR(cyg_copy_progress(&r.res.a_to_b) == 8);
+        CHECK_EQ(cyg_copy_progress(&r.res.b_to_a), 0);
+        say(r.server.a, "answer");
+        hear(r.client.a, "answer");
+        WAIT_FOR(cyg_copy_progress(&r.res.b_to_a) == 6);
+        CHECK(!LOAD(r.over));
+        CHECK_EQ(cyg_close(r.client.a), 0);
+        CHECK_EQ(cyg_close(r.server.a), 0);
+        relay_join(&r);
+        CHECK_EQ(r.res.a_to_b.bytes, 8);
+        CHECK_EQ(r.res.b_to_a.bytes, 6);
+        relay_close(&r);
+    }
+}
+
 /* ---- other streams ----------------------------------------------------------------------------------------------------------------- */
 
 /* What has neither a descriptor nor half-close nor abort is relayed as well: in memory both ways. */
@@ -373,6 +396,7 @@ int main(void) {
         cmocka_unit_test(test_idle_relay_ends_and_a_busy_one_does_not),
         cmocka_unit_test(test_a_half_closed_relay_has_a_limit_of_its_own),
         cmocka_unit_test(test_short_timeouts_against_ends),
+        cmocka_unit_test(test_progress_is_told_while_it_runs),
         cmocka_unit_test(test_streams_in_memory),
     };
     signal(SIGPIPE, SIG_IGN);
