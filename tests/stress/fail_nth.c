@@ -305,6 +305,119 @@ static void records(void) {
     net_close_pair(&p);
 }
 
+/* ---- copies ------------------------------------------------------------------------------------------------------------------------ */
+
+#define MUCH 100000 /* a socket's buffer has room for it */
+
+static char sent[MUCH], heard[MUCH];
+
+/* What the kernel will not do goes another way, and what was interrupted goes on: a copy fails of neither. */
+static long of_copy(long r) {
+    if (r < 0 && (injected == EINTR || injected == EINVAL)) wrong(__LINE__, "a copy", r);
+    return r;
+}
+
+/* All of it, as it was, and then the end: or an error. */
+static long hear_out(cyg_conn *c, size_t n) {
+    char more;
+    long r = cyg_read_full(c, heard, n);
+    if (r >= 0 && (r = cyg_read(c, &more, 1)) == CYG_EOF) r = 0;
+    if (r == 0) CHECK(memcmp(heard, sent, n) == 0);
+    return r;
+}
+
+struct relayed {
+    struct net_pair client, server; /* b: the relay's ends */
+    long r;
+    cyg_waitgroup over;
+};
+
+static void run_relay(void *arg) {
+    struct relayed *x = arg;
+    cyg_relay_opts opts = {.half_closed_timeout = 5 * CYG_SECOND};
+    x->r = cyg_relay(x->client.b, x->server.b, &opts, NULL);
+    if (x->r == CYG_ETIMEDOUT && fail_hit()) x->r = -injected; /* of the half-closed: an end could not be passed on */
+    if (x->r < 0) {                                            /* it may not have begun */
+        (void)cyg_abort(x->client.b);
+        (void)cyg_abort(x->server.b);
+    }
+    (void)cyg_close(x->client.b);
+    (void)cyg_close(x->server.b);
+    cyg_waitgroup_done(&x->over);
+}
+
+static long question_and_answer(struct relayed *x) {
+    long r = cyg_write(x->client.a, sent, MUCH);
+    if (r >= 0) r = cyg_close_write(x->client.a);
+    if (r >= 0) r = hear_out(x->server.a, MUCH);
+    if (r >= 0) r = cyg_write(x->server.a, sent, MUCH / 2);
+    if (r >= 0) r = cyg_close_write(x->server.a);
+    if (r >= 0) r = hear_out(x->client.a, MUCH / 2);
+    return r;
+}
+
+static long relayed(void) {
+    struct relayed x = {.r = 0};
+    long r = conn_pair(&x.client);
+    if (r < 0) return r;
+    if ((r = conn_pair(&x.server)) < 0) {
+        net_close_pair(&x.client);
+        return r;
+    }
+    cyg_waitgroup_add(&x.over, 1);
+    if ((r = cyg_go(run_relay, &x)) == 0) {
+        r = question_and_answer(&x);
+        if (r < 0) {
+            (void)cyg_abort(x.client.a);
+            (void)cyg_abort(x.server.a);
+        }
+        CHECK_EQ(cyg_waitgroup_wait(&x.over), 0);
+        if (x.r == 0)
+            CHECK(r != CYG_EOF && r != CYG_EPROTO); /* it does not say that all went well, and something is missing */
+        if (x.r < 0) r = x.r;
+    } else {
+        (void)cyg_close(x.client.b);
+        (void)cyg_close(x.server.b);
+    }
+    (void)cyg_close(x.client.a);
+    (void)cyg_close(x.server.a);
+    return of_copy(r);
+}
+
+static long from_file(const char *path) {
+    struct net_pair p;
+    cyg_file *f;
+    long r = cyg_file_open(path, O_RDONLY, 0, &f);
+    if (r < 0) return r;
+    if ((r = conn_pair(&p)) == 0) {
+        r = cyg_copy(p.a, f, NULL);
+        if (r >= 0) CHECK_EQ(r, MUCH);
+        if (r >= 0) r = cyg_close_write(p.a);
+        if (r >= 0) r = hear_out(p.b, MUCH);
+        (void)cyg_close(p.a);
+        (void)cyg_close(p.b);
+    }
+    (void)cyg_close(f);
+    return of_copy(r);
+}
+
+static void copies(void) {
+    cyg_copy_stats st;
+    char path[64];
+    for (size_t i = 0; i < MUCH; i++) sent[i] = (char)(i * 7 + i / 251);
+    AGAIN(relayed());
+    int fd = memfd_create("copied", MFD_CLOEXEC);
+    CHECK_EQ(pwrite(fd, sent, MUCH, 0), MUCH);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    AGAIN(from_file(path));
+    close(fd);
+    cyg_copy_get_stats(&st);
+    CHECK_EQ(st.pipes_in_use + st.buffers_in_use + st.relays, 0);
+    cyg_copy_trim();
+    cyg_copy_get_stats(&st);
+    CHECK_EQ(st.pipes_open + st.buffers_idle, 0);
+}
+
 /* ---- descriptors, threads ------------------------------------------------------------------------------------------------------ */
 
 static int pair[2];
@@ -388,6 +501,7 @@ static int scenario(void *arg) {
     echo("unix", path);
     messages();
     records();
+    copies();
     descriptors();
     threads();
     dump_and_signal();
@@ -461,7 +575,7 @@ static const struct row {
     {"epoll_pwait2-old", FAIL_PWAIT2, ENOSYS, ENDLESS | ALWAYS, ""},
     {"epoll_pwait2-interrupted", FAIL_PWAIT2, EINTR, ENDLESS | ALWAYS, ""},
     {"eventfd", FAIL_EVENTFD, EMFILE, ALWAYS, ""},
-    {"pipe2", FAIL_PIPE2, EMFILE, 0, ""},
+    {"pipe2", FAIL_PIPE2, EMFILE, ALWAYS, ""},
     {"pthread_create", FAIL_THREAD, EAGAIN, ALWAYS, ""},
     {"pthread_atfork", FAIL_ATFORK, ENOMEM, ALWAYS, ""},
     {"pthread_getattr_np", FAIL_GETATTR, ENOMEM, ALWAYS, ""},
@@ -499,6 +613,12 @@ static const struct row {
     {"recvmmsg-interrupted", FAIL_RECVMMSG, EINTR, ALWAYS, ""},
     {"sendmmsg-device", FAIL_SENDMMSG, EIO, ALWAYS, ""}, /* it cannot cut: we do */
     {"sendmmsg-interrupted", FAIL_SENDMMSG, EINTR, ALWAYS, ""},
+    {"splice", FAIL_SPLICE, ENOMEM, ALWAYS, ""},
+    {"splice-refused", FAIL_SPLICE, EINVAL, ALWAYS, ""},
+    {"splice-interrupted", FAIL_SPLICE, EINTR, ALWAYS, ""},
+    {"sendfile", FAIL_SENDFILE, EIO, ALWAYS, ""},
+    {"sendfile-refused", FAIL_SENDFILE, EINVAL, ALWAYS, ""},
+    {"sendfile-interrupted", FAIL_SENDFILE, EINTR, ALWAYS, ""},
 };
 #define ENDLESS_RUNS 25
 

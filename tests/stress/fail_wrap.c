@@ -19,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 
@@ -103,6 +104,10 @@ WRAP(FAIL_SENDMSG, ssize_t, -1, sendmsg, (int fd, const struct msghdr *m, int fl
 WRAP(FAIL_RECVMMSG, int, -1, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *t),
      (fd, m, n, flags, t))
 WRAP(FAIL_SENDMMSG, int, -1, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags), (fd, m, n, flags))
+WRAP(FAIL_SPLICE, ssize_t, -1, splice, (int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags),
+     (in, in_at, out, out_at, n, flags))
+WRAP(FAIL_SENDFILE, ssize_t, -1, sendfile, (int out, int in, off_t *at, size_t n), (out, in, at, n))
+WRAP(FAIL_SENDFILE, ssize_t, -1, sendfile64, (int out, int in, off_t *at, size_t n), (out, in, at, n))
 
 /* What reports by its result. */
 #define WRAP_RESULT(kind, name, parameters, arguments) \

@@ -52,6 +52,8 @@ enum fail_kind {
     FAIL_SENDMSG,
     FAIL_RECVMMSG,
     FAIL_SENDMMSG,
+    FAIL_SPLICE,
+    FAIL_SENDFILE,
 };
 
 /* From now on calls of this kind are counted, and the n-th fails. err: a positive errno. */
