@@ -243,10 +243,10 @@ static long pass_descriptors(void) {
     char b[4];
     int got[1];
     unsigned n = 0;
-    long r = cyg_listen("unixpacket", "@fail_nth", NULL, &l);
+    const char *name = net_name("fds");
+    long r = cyg_listen("unixpacket", name, NULL, &l);
     if (r < 0) return r;
-    if ((r = cyg_dial("unixpacket", "@fail_nth", NULL, &p.a)) == 0 && (r = cyg_accept(l, &p.b)) < 0)
-        (void)cyg_close(p.a);
+    if ((r = cyg_dial("unixpacket", name, NULL, &p.a)) == 0 && (r = cyg_accept(l, &p.b)) < 0) (void)cyg_close(p.a);
     CHECK_EQ(cyg_listener_close(l), 0);
     if (r < 0) return r;
     r = cyg_conn_send_fds(p.a, "fd", 2, (int[]){2}, 1);
@@ -271,7 +271,7 @@ static long exchange_in_pipe(void) {
 
 static void messages(void) {
     AGAIN(datagrams("udp", "127.0.0.1:0", NULL));
-    AGAIN(datagrams("unixgram", "@fail_nth-server", "@fail_nth-client"));
+    AGAIN(datagrams("unixgram", net_name("server"), net_name("client")));
     AGAIN(pass_descriptors());
     AGAIN(exchange_in_pipe());
 }
