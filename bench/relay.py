@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What does it cost to pass a TCP stream on? examples/relay beside a bare splice relay, Go's io.Copy, HAProxy and nginx.
+"""What does it cost to pass a TCP stream on? examples/relay and the gateway beside a bare splice relay, Go's io.Copy, HAProxy and nginx.
 
 usage: bench/relay.py [--rounds 3] [--conns 1,8] [--mib 4096] [--congestion bbr] [--build build] [--json]     (see bench/README.md)
 
@@ -74,15 +74,11 @@ def _floor(options, directory, port, upstream):
     return [tools.build_c("floors/splice_floor.c"), str(port), str(upstream)]
 
 
-def _cygnet(options, directory, port, upstream):
-    program = os.path.join(options.build, "examples", "relay")
+def _built(options, *path):
+    program = os.path.join(options.build, *path)
     if not os.path.exists(program):
         raise BenchError(f"{program} is not built: build Cygnet first, or name its build directory with --build")
-    return [program, f"127.0.0.1:{port}", f"127.0.0.1:{upstream}"]
-
-
-def _go(options, directory, port, upstream):
-    return [tools.build_go("peers/relay.go"), str(port), str(upstream)]
+    return program
 
 
 def _configured(directory, name, text):
@@ -90,6 +86,19 @@ def _configured(directory, name, text):
     with open(path, "w") as f:
         f.write(text)
     return path
+
+
+def _cygnet(options, directory, port, upstream):
+    return [_built(options, "examples", "relay"), f"127.0.0.1:{port}", f"127.0.0.1:{upstream}"]
+
+
+def _gateway(options, directory, port, upstream):
+    text = configs.cygnet_relay(directory, port, procs.free_port(), upstream)
+    return [_built(options, "cygnet"), "gateway", "--config", _configured(directory, "cygnet.yaml", text)]
+
+
+def _go(options, directory, port, upstream):
+    return [tools.build_go("peers/relay.go"), str(port), str(upstream)]
 
 
 def _haproxy(options, directory, port, upstream):
@@ -106,8 +115,8 @@ def _nginx(options, directory, port, upstream):
     return [program, "-p", directory, "-c", _configured(directory, "nginx.conf", text)]
 
 
-CANDIDATES = {"floor": _floor, "cygnet": _cygnet, "go": _go, "haproxy": _haproxy, "nginx": _nginx}
-ENV = {"cygnet": {"CYGNET_MAXPROCS": "1"}, "go": {"GOMAXPROCS": "1"}}
+CANDIDATES = {"floor": _floor, "cygnet": _cygnet, "gateway": _gateway, "go": _go, "haproxy": _haproxy, "nginx": _nginx}
+ENV = {"cygnet": {"CYGNET_MAXPROCS": "1"}, "gateway": {"CYGNET_MAXPROCS": "1"}, "go": {"GOMAXPROCS": "1"}}
 
 
 def _chosen(options):
@@ -203,7 +212,7 @@ def _measure(options):
 
 def _row(row, goal):
     notes = []
-    if row["name"] == "cygnet":
+    if row["name"] in ("cygnet", "gateway"):
         notes += [f"goal: cpu {'met' if row['cpu_s_gb_ratio'] <= goal['cpu_s_gb'] else 'missed'}",
                   f"rate {'met' if row['gb_s_ratio'] >= goal['gb_s'] else 'missed'}"]
     if row["others"] > report.DISTURBED:

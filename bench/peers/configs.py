@@ -118,6 +118,24 @@ admin: {{ address: "127.0.0.1:{admin_port}" }}
 """
 
 
+def cygnet_relay(directory, port, admin_port, upstream):
+    return f"""version: bench
+listeners:
+  - name: bulk
+    address: 127.0.0.1:{port}
+    protocol: tcp
+    cluster: sink
+clusters:
+  - name: sink
+    endpoints:
+      - 127.0.0.1:{upstream}
+admin:
+  address: 127.0.0.1:{admin_port}
+access_log:
+  path: {directory}/access.log
+"""
+
+
 def nginx_relay(directory, port, upstream, module):
     """module: the path of nginx's stream module where that is loaded, or None. A buffer as large as the manual's for bulk."""
     load = f"load_module {module};\n" if module else ""
