@@ -1,6 +1,6 @@
 /* test_packet.c: datagrams over UDP and Unix sockets, one at a time and in batches.
  */
-#include "net.h"
+#include "packet.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,34 +10,6 @@
 #define N 100
 
 static int done;
-
-static void text_of(cyg_conn *c, char *text) {
-    cyg_addr a;
-    CHECK_EQ(cyg_conn_local_addr(c, &a), 0);
-    cyg_addr_format(&a, text, CYG_ADDR_STRLEN);
-}
-
-/* A socket that listens, and its address. */
-static cyg_conn *server(const char *network, const char *address, const cyg_packet_opts *opts, char *text) {
-    cyg_conn *c;
-    CHECK_EQ(cyg_listen_packet(network, address ? address : net_name("packet"), opts, &c), 0);
-    text_of(c, text);
-    CHECK_EQ(cyg_set_deadline(c, cyg_now() + RT_DEADLINE), 0);
-    return c;
-}
-
-static cyg_conn *client(const char *network, const char *text) {
-    cyg_conn *c;
-    CHECK_EQ(cyg_dial(network, text, NULL, &c), 0);
-    CHECK_EQ(cyg_set_deadline(c, cyg_now() + RT_DEADLINE), 0);
-    return c;
-}
-
-static cyg_packet_stats stats_of(cyg_conn *c) {
-    cyg_packet_stats st;
-    CHECK_EQ(cyg_packet_get_stats(c, &st), 0);
-    return st;
-}
 
 /* ---- one at a time -------------------------------------------------------------------------------------------------------- */
 

@@ -1,33 +1,10 @@
 /* test_packet_batch.c: many datagrams in one call, and many in one buffer: cut and joined by the kernel, and by us where it cannot.
  */
-#include "net.h"
+#include "packet.h"
 
 #include <netinet/in.h>
 
 #include "runtime/sched.h"
-
-static cyg_conn *server(const char *network, const char *address, const cyg_packet_opts *opts, char *text) {
-    cyg_conn *c;
-    cyg_addr a;
-    CHECK_EQ(cyg_listen_packet(network, address, opts, &c), 0);
-    CHECK_EQ(cyg_conn_local_addr(c, &a), 0);
-    cyg_addr_format(&a, text, CYG_ADDR_STRLEN);
-    CHECK_EQ(cyg_set_deadline(c, cyg_now() + RT_DEADLINE), 0);
-    return c;
-}
-
-static cyg_conn *client(const char *network, const char *text) {
-    cyg_conn *c;
-    CHECK_EQ(cyg_dial(network, text, NULL, &c), 0);
-    CHECK_EQ(cyg_set_deadline(c, cyg_now() + RT_DEADLINE), 0);
-    return c;
-}
-
-static cyg_packet_stats stats_of(cyg_conn *c) {
-    cyg_packet_stats st;
-    CHECK_EQ(cyg_packet_get_stats(c, &st), 0);
-    return st;
-}
 
 static char *room_of(cyg_packet *v, unsigned n, size_t size) {
     char *room = malloc(n * size);
@@ -74,8 +51,7 @@ RT_TEST(test_batch_is_sent_and_received_in_order) {
     static const char *const networks[] = {"udp", "unixgram"};
     for (int k = 0; k < 2; k++) {
         char text[CYG_ADDR_STRLEN];
-        cyg_conn *s = server(networks[k], k ? net_name("batch") : "127.0.0.1:0", NULL, text),
-                 *c = client(networks[k], text);
+        cyg_conn *s = server(networks[k], k ? NULL : "127.0.0.1:0", NULL, text), *c = client(networks[k], text);
         enum { N = 70 }; /* more than a system call takes */
         cyg_packet out[N], in[N];
         char bytes[N];
