@@ -2,7 +2,9 @@
  */
 #include "net.h"
 
+#include "base/spin.h"
 #include "net/internal.h"
+#include "sync/waiter.h"
 
 static struct fdlock word;
 static int done, inside[2], ends, closed_seen, results[8];
@@ -38,6 +40,14 @@ RT_TEST(test_close_unblocks_all_who_queue) {
     CHECK(fdlock_release(&word, FD_WRITE));
 }
 
+static int readers_queued(void) {
+    int n = 0;
+    cyg_spin_lock(&word.qlock);
+    for (struct cyg_waiter *w = word.queue[FD_READ].head; w; w = w->next) n++;
+    cyg_spin_unlock(&word.qlock);
+    return n;
+}
+
 /* ---- cancel ------------------------------------------------------------------------------------------------------------- */
 
 /* One that queues leaves when its context ends; those before and behind it keep their turn. */
@@ -50,7 +60,7 @@ RT_TEST(test_cancel_takes_one_out_of_the_queue) {
         if (i == 2) s = cyg_ctx_enter(ctx);
         CHECK_EQ(cyg_go_copy(waits_for_side, &i), 0);
         if (i == 2) cyg_ctx_leave(&s);
-        net_settle();
+        WAIT_FOR(readers_queued() == i / 2 + 1); /* one behind the other */
     }
     cyg_ctx_cancel(ctx, -ESHUTDOWN);
     WAIT_FOR(LOAD(done) == 1);

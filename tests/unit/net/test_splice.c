@@ -304,7 +304,7 @@ RT_TEST(test_a_pipe_is_held_only_while_bytes_are_in_it) {
     chain_open(&r.c, 0);
     GO(copy_chain, &r);
     net_settle();
-    CHECK_EQ(copy_stats().pipes_in_use, 0); /* waits for input */
+    WAIT_FOR(copy_stats().pipes_in_use == 0); /* waits for input; it may be about to find that there is none */
     CHECK_EQ(cyg_write(r.c.in.a, "0123456789", 10), 10);
     CHECK_EQ(cyg_read_full(r.c.out.b, b, 10), 10);
     WAIT_FOR(copy_stats().pipes_in_use == 0); /* and again */
