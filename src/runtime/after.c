@@ -3,20 +3,24 @@
  * all of them, so stopping must not cost what taking out of a heap of a million costs.
  *
  * The state, one atomic word:
- *   ARMED    it will fire
- *   QUEUED   it has fired and its record stands in a run queue, until timer_goroutine runs
- *   AGAIN    reset while QUEUED: timer_goroutine arms it
- *   HELD     the caller's reference
- *   CURRENT  the heap has an entry at body->entry_when that counts; other entries of it are dead
- *   P        whose heap has its entries; settled while there are entries or it is QUEUED
- *   ENTRIES  how many there are
- * It is freed by whoever makes HELD, QUEUED and ENTRIES all none.
+ *   POOL_FREE  in no use: it stands in a stack of free ones or of those that were released with entries (after_pool.h)
+ *   ARMED      it will fire
+ *   QUEUED     it has fired and its body stands in a run queue, until cygrt_timer_goroutine runs
+ *   AGAIN      reset while QUEUED: cygrt_timer_goroutine arms it
+ *   HELD       the caller's reference
+ *   CURRENT    the heap has an entry at body->entry_when that counts; other entries of it are dead
+ *   ENTRY      the heap has an entry
+ *   MORE       the heap has several; body->task.own says how many
+ *   P          whose heap has its entries; settled while there are entries or it is QUEUED
+ * It is freed by whoever makes POOL_FREE, HELD, QUEUED and ENTRY all none.
  *
- * Who changes what: the lock of P's heap guards the body (but for the record while QUEUED) and the state, with two exceptions:
+ * Who changes what: the lock of P's heap guards the body (but for the task while QUEUED) and the state, with two exceptions:
  * without any lock stop takes ARMED and AGAIN away, and release HELD. So under the lock a timer may die at any time but not come to
- * life, and each change is a compare-and-swap: the one that takes ARMED, stop's or firing's, has won.
+ * life, and each change is a compare-and-swap: the one that takes ARMED, stop's or firing's, has won. Under its P's lock a timer
+ * that is POOL_FREE is changed by nobody else.
  *
  * Reset to a later time only stores the time: the entry comes to the top early and moves. Reset to an earlier one adds an entry.
+ * A timer that is released stopped keeps its entries, and the next one that is added on its P is this one, reset.
  */
 #include "base/fatal.h"
 #include "base/spin.h"
@@ -30,10 +34,10 @@
 #define AGAIN (1u << 3)
 #define HELD (1u << 4)
 #define CURRENT (1u << 5)
-#define P_SHIFT 6
+#define ENTRY (1u << 6)
+#define MORE (1u << 7)
+#define P_SHIFT 8
 #define P_MASK (0xffu << P_SHIFT)
-#define ENTRY (1u << 14)
-#define ENTRIES (~0u << 14)
 _Static_assert(CYGRT_MAX_PROCS <= 256, "a P's number does not fit");
 
 #define SWEEP_AHEAD 16
@@ -42,9 +46,10 @@ _Static_assert(CYGRT_MAX_PROCS <= 256, "a P's number does not fit");
 static uint32_t p_bits(const struct p *p) { return p->id << P_SHIFT; }
 static struct p *p_of(uint32_t s) { return &cygrt_sched.ps[(s & P_MASK) >> P_SHIFT]; }
 
-/* Acquire and release: who frees a timer comes after whoever has dropped the last but one of HELD, QUEUED and ENTRIES. */
-static uint32_t get(struct cyg_timer *t) { return atomic_load_explicit(&t->state, memory_order_acquire); }
-static bool change(struct cyg_timer *t, uint32_t *from, uint32_t to) {
+/* Acquire and release: who frees a timer comes after whoever has dropped the last but one of HELD, QUEUED and ENTRY. */
+typedef uint16_t word;
+static word get(struct cyg_timer *t) { return atomic_load_explicit(&t->state, memory_order_acquire); }
+static bool change(struct cyg_timer *t, word *from, word to) {
     return atomic_compare_exchange_weak_explicit(&t->state, from, to, memory_order_acq_rel, memory_order_acquire);
 }
 
@@ -86,16 +91,35 @@ static bool mostly_dead(void) {
 /* ---- entries ----------------------------------------------------------------------------------------------------------- */
 
 static bool is_current(uint32_t s, const struct after_body *b, cyg_time when) {
-    return (s & CURRENT) && ((s & ENTRIES) == ENTRY || b->entry_when == when);
+    return (s & CURRENT) && (!(s & MORE) || b->entry_when == when);
+}
+
+/* The state s with one entry more, which counts. */
+static word with_entry(word s) { return s | CURRENT | ENTRY | (s & ENTRY ? MORE : 0); }
+
+/* Notes in the body that with_entry(s) has become the state; the caller adds the entry. */
+static void note_entry(struct after_body *b, word s, cyg_time when) {
+    b->task.own = s & ENTRY ? b->task.own + 1 : 1;
+    b->entry_when = when;
+}
+
+/* The bits to take away with one of a timer's entries; has_gone counts it. */
+static word bits_of_entry(word s, const struct after_body *b) {
+    if (!(s & MORE)) return ENTRY;
+    return b->task.own == 2 ? MORE : 0;
+}
+static void has_gone(word s, struct after_body *b) {
+    if (s & MORE) b->task.own--; /* else the body is not worth a cache miss */
 }
 
 /* One of t's entries, at `when`, has been taken out of p's heap without having fired. */
 static void forget_entry(struct p *p, struct cyg_timer *t, cyg_time when) {
-    uint32_t s = get(t), to;
+    struct after_body *b = after_body(t);
+    word s = get(t), to, gone = bits_of_entry(s, b) | (is_current(s, b, when) ? CURRENT : 0);
+    has_gone(s, b);
     do {
-        to = s - ENTRY;
-        if (is_current(s, after_body(t), when)) to &= ~CURRENT;
-        if (!(to & (ENTRIES | HELD | QUEUED))) { /* nobody else knows it any more */
+        to = s & ~gone;
+        if (!(to & (POOL_FREE | ENTRY | HELD | QUEUED))) { /* nobody else knows it any more */
             after_free(p, t);
             return;
         }
@@ -110,7 +134,7 @@ static bool sweep(struct p *p) {
         if (i + SWEEP_AHEAD < n) __builtin_prefetch((void *)(e[i + SWEEP_AHEAD].ref & ~HEAP_TRACKED), 1);
         if (!heap_tracked(e[i].ref)) {
             struct cyg_timer *t = (struct cyg_timer *)e[i].ref;
-            uint32_t s = get(t);
+            word s = get(t);
             if (!(s & ARMED) || !is_current(s, after_body(t), e[i].when)) {
                 forget_entry(p, t, e[i].when);
                 continue;
@@ -119,6 +143,7 @@ static bool sweep(struct p *p) {
         heap_place(p, kept++, e[i]);
     }
     heap_set_len(p, kept);
+    after_swept(p);
     for (uint32_t i = (kept + 2) / 4; i-- > 0;) heap_down(p, i); /* all that have kids, from the last */
     return n - kept > n / 4;
 }
@@ -143,20 +168,22 @@ static void look_for_dead(struct p *p) {
     p->sweep_useless = !useful;
 }
 
-static void add_entry(struct p *p, struct cyg_timer *t, cyg_time when) {
-    heap_push(p, (struct cygrt_heap_entry){when, (uintptr_t)t});
+static void count_added(struct p *p) {
     if (__builtin_expect(--p->sweep_wait == 0, 0)) look_for_dead(p);
 }
 
-/* ---- firing ------------------------------------------------------------------------------------------------------------ */
+static void add_entry(struct p *p, struct cyg_timer *t, cyg_time when) {
+    heap_push(p, (struct cygrt_heap_entry){when, (uintptr_t)t});
+    count_added(p);
+}
 
-static void timer_goroutine(void *arg, int why);
+/* ---- firing ------------------------------------------------------------------------------------------------------------ */
 
 void after_due(struct p *p, cyg_time now) {
     struct cygrt_heap_entry e = p->timers[0];
     struct cyg_timer *t = (struct cyg_timer *)e.ref;
     struct after_body *b = after_body(t);
-    uint32_t s = get(t);
+    word s = get(t);
     do {
         if (!(s & ARMED) || !is_current(s, b, e.when)) {
             heap_remove(p, 0);
@@ -170,34 +197,36 @@ void after_due(struct p *p, cyg_time now) {
             heap_down(p, 0);
             return;
         }
-    } while (!change(t, &s, ((s & ~(ARMED | CURRENT)) | QUEUED) - ENTRY));
+    } while (!change(t, &s, (s & ~(ARMED | CURRENT | bits_of_entry(s, b))) | QUEUED));
+    has_gone(s, b);
     heap_remove(p, 0);
     heap_pending(p, -1);
-    b->rec = (struct cygrt_record){.task = {.kind = CYGRT_TASK_RECORD}, .fn = timer_goroutine, .arg = t};
-    cygrt_enqueue(&b->rec.task, false);
+    b->task.kind = CYGRT_TASK_TIMER;
+    cygrt_enqueue(&b->task, false);
 }
 
-static void timer_goroutine(void *arg, int why) {
+void cygrt_timer_goroutine(void *arg, int why) {
     (void)why;
-    struct cyg_timer *t = arg;
-    struct after_body *b = after_body(t);
+    struct after_body *b = arg;
+    struct cyg_timer *t = after_timer(b);
     void (*fn)(void *) = b->fn;
     void *fn_arg = b->arg;
-    uint32_t s = get(t), to;
+    word s = get(t), to;
     struct p *p = p_of(s);
     cyg_time when = 0;
     bool first = false;
     cyg_spin_lock(&p->tlock);
     do {
         to = s & ~(QUEUED | AGAIN);
-        if (s & AGAIN) to = (to | ARMED | CURRENT) + ENTRY;
-    } while ((to & (HELD | ENTRIES)) && !change(t, &s, to));
+        if (s & AGAIN) to = with_entry(to | ARMED);
+    } while ((to & (HELD | ENTRY)) && !change(t, &s, to));
     if (s & AGAIN) { /* it has been reset meanwhile */
-        when = b->entry_when = b->when;
+        when = b->when;
+        note_entry(b, s, when);
         heap_pending(p, 1);
         add_entry(p, t, when);
         first = heap_set_min(p);
-    } else if (!(to & (HELD | ENTRIES))) {
+    } else if (!(to & (HELD | ENTRY))) {
         after_free(p, t);
     }
     cyg_spin_unlock(&p->tlock);
@@ -223,13 +252,22 @@ int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **ou
         return CYG_ENOMEM;
     }
     struct after_body *b = after_body(t);
+    word s = get(t), to = (s & (CURRENT | ENTRY | MORE)) | ARMED | HELD | p_bits(p);
+    bool there = (s & CURRENT) && b->entry_when <= when; /* stopped and released lately: its entry will do */
     b->fn = fn;
     b->arg = arg;
-    b->when = b->entry_when = when;
-    atomic_store_explicit(&t->state, ARMED | HELD | CURRENT | p_bits(p) | ENTRY, memory_order_release);
+    b->when = when;
+    if (!there) {
+        note_entry(b, s, when);
+        to = with_entry(to);
+    }
+    atomic_store_explicit(&t->state, to, memory_order_release);
     *out = t; /* before it can fire: fn may want to reset it */
     heap_pending(p, 1);
-    add_entry(p, t, when);
+    if (there)
+        count_added(p);
+    else
+        add_entry(p, t, when);
     bool first = heap_set_min(p);
     cyg_spin_unlock(&p->tlock);
     if (first) heap_tell_sleeper(p, when);
@@ -237,7 +275,7 @@ int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **ou
 }
 
 bool cyg_timer_stop(cyg_timer *t) {
-    uint32_t s = get(t);
+    word s = get(t);
     do {
         need_live(s);
         if (!(s & (ARMED | AGAIN))) return false;
@@ -247,27 +285,23 @@ bool cyg_timer_stop(cyg_timer *t) {
 }
 
 /* Under p's lock. False: its entries stand in another heap; else *was is the state before. */
-static bool reset_locked(struct p *p, struct cyg_timer *t, cyg_time when, uint32_t *was) {
+static bool reset_locked(struct p *p, struct cyg_timer *t, cyg_time when, word *was) {
     struct after_body *b = after_body(t);
-    uint32_t s = get(t), to;
+    word s = get(t), to;
     bool moved = false;
     do {
         need_live(s);
-        if ((s & (ENTRIES | QUEUED)) && (s & P_MASK) != p_bits(p)) return false;
-        if ((s & ENTRIES) == ENTRIES) { /* as many dead ones as can be counted */
-            (void)sweep(p);
-            s = get(t);
-        }
+        if ((s & (ENTRY | QUEUED)) && (s & P_MASK) != p_bits(p)) return false;
         moved = (s & QUEUED) || ((s & CURRENT) && b->entry_when <= when);
         if (moved)
             to = s | (s & QUEUED ? AGAIN : ARMED);
         else
-            to = ((s & ~P_MASK) | p_bits(p) | ARMED | CURRENT) + ENTRY;
+            to = with_entry((s & ~P_MASK) | p_bits(p) | ARMED);
     } while (!change(t, &s, to));
     b->when = when;
     if (!(s & (QUEUED | ARMED))) heap_pending(p, 1);
     if (!moved) {
-        b->entry_when = when;
+        note_entry(b, s, when);
         add_entry(p, t, when);
     }
     *was = s;
@@ -278,8 +312,8 @@ bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
     if (atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) == S_OFF) return false;
     cyg_time when = from_now(d);
     for (;;) {
-        uint32_t s = get(t);
-        struct p *p = s & (ENTRIES | QUEUED) ? p_of(s) : heap_near();
+        word s = get(t);
+        struct p *p = s & (ENTRY | QUEUED) ? p_of(s) : heap_near();
         cyg_spin_lock(&p->tlock);
         bool done = reset_locked(p, t, when, &s), first = heap_set_min(p);
         cyg_spin_unlock(&p->tlock);
@@ -288,13 +322,29 @@ bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
     }
 }
 
+/* Most timers are released stopped, on the P where they were added, with an entry: the next that is added there will do with it.
+ * Without waiting: a sweep holds the lock for long. */
+static bool keep(struct cyg_timer *t, word s) {
+    const word all = ARMED | QUEUED | AGAIN | HELD | ENTRY, stopped = HELD | ENTRY;
+    if ((s & all) != stopped) return false;
+    struct m *m = cygrt_m();
+    struct p *p = m ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
+    if (!p || p_of(s) != p || !cyg_spin_trylock(&p->tlock)) return false;
+    s = get(t);
+    bool kept = (s & all) == stopped && after_keep(p, t, s & (CURRENT | ENTRY | MORE | P_MASK));
+    cyg_spin_unlock(&p->tlock);
+    return kept;
+}
+
 void cyg_timer_release(cyg_timer *t) {
     if (!t) return;
-    uint32_t s = get(t), to;
+    word s = get(t), to;
+    need_live(s);
+    if (keep(t, s)) return;
     do {
         need_live(s);
         to = s & ~HELD;
-        if (!(to & (ENTRIES | QUEUED))) {
+        if (!(to & (ENTRY | QUEUED))) {
             after_free_unlocked(t);
             return;
         }
@@ -304,7 +354,7 @@ void cyg_timer_release(cyg_timer *t) {
 /* ---- for reports ------------------------------------------------------------------------------------------------------- */
 
 static bool armed_entry(const struct cygrt_heap_entry *e, struct cyg_timer *t) {
-    uint32_t s = get(t);
+    word s = get(t);
     return (s & ARMED) && is_current(s, after_body(t), e->when);
 }
 

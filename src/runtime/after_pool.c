@@ -1,42 +1,101 @@
-/* after_pool.c: chunks of 2 MiB, shared by the runtime's Ps; each P has a list of free timers and a run of fresh ones, guarded by
- * its tlock, which whoever adds a timer holds anyway. Timers freed by a heap go to that heap's P. What a P lacks it takes from
- * the pool's list, from a P that has many, or from a new run. Nothing is given back while the runtime runs. */
+/* after_pool.c: chunks of 2 MiB, shared by the runtime's Ps; each P has a stack of timers that were stopped and released and have
+ * entries in its heap yet, one of free timers and a run of fresh ones, guarded by its tlock, which whoever adds a timer holds anyway.
+ * Timers freed by a heap go to that heap's P. What a P lacks it takes from the pool's stack, from a P that has many, or from a new
+ * run. Nothing is given back while the runtime runs.
+ *
+ * A stack holds numbers, in blocks: linked through the timers, each of a million that have just been stopped would be a cache miss
+ * when it is put there and another one when it is taken; of numbers the next few are known, and fetched early. */
 #include "runtime/after_pool.h"
 #include "base/spin.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define RUN 64            /* fresh timers for a P at a time: their bodies fill a page */
+#define RUN 64            /* fresh timers for a P at a time: whole cache lines of words and of bodies */
 #define WORTH_TAKING 1024 /* free timers of another P */
 #define HUGE_FROM 4 /* chunks after which huge pages are asked for: a small program's memory is not to grow by them */
+#define FETCH_AHEAD 8
+#define BLOCK 1021 /* numbers: a block is a page */
+
+struct cygrt_timer_block {
+    struct cygrt_timer_block *below;
+    uint32_t n;
+    uint32_t numbers[BLOCK];
+};
 
 static struct {
     uint32_t lock; /* taken under a tlock */
     uint32_t nchunks;
     struct after_chunk *chunks[POOL_CHUNKS]; /* read without the lock by who has one of its timers */
-    struct cyg_timer *free;                  /* left by threads without a P, and by the runtime before */
+    struct cygrt_timer_stack free;           /* left by threads without a P, and by the runtime before */
+    struct cygrt_timer_block *spare;
 } pool;
 
 /* A timer's number: of its chunk, and in it. */
-#define NUMBER_BITS 15
-#define NO_NUMBER (UINT32_MAX >> 1)
-_Static_assert(POOL_TIMERS <= 1 << NUMBER_BITS && POOL_CHUNKS <= NO_NUMBER >> NUMBER_BITS, "numbers are too short");
+#define NUMBER_BITS 16
+_Static_assert(POOL_TIMERS <= 1 << NUMBER_BITS && POOL_CHUNKS <= 1 << (32 - NUMBER_BITS), "numbers are too short");
 
-static void set_next(struct cyg_timer *t, struct cyg_timer *next) {
-    uint32_t number = NO_NUMBER;
-    if (next) {
-        struct after_chunk *c = after_chunk(next);
-        number = c->number << NUMBER_BITS | (uint32_t)(next - c->timers);
+static uint32_t number_of(const struct cyg_timer *t) {
+    struct after_chunk *c = after_chunk(t);
+    return c->number << NUMBER_BITS | (uint32_t)(t - c->timers);
+}
+
+static struct cyg_timer *numbered(uint32_t n) {
+    return &pool.chunks[n >> NUMBER_BITS]->timers[n & ((1u << NUMBER_BITS) - 1)];
+}
+
+static void set_free(struct cyg_timer *t, uint16_t entries) {
+    atomic_store_explicit(&t->state, POOL_FREE | entries, memory_order_release);
+}
+
+/* ---- stacks ------------------------------------------------------------------------------------------------------------ */
+
+static bool push(struct cygrt_timer_stack *s, struct cygrt_timer_block **spare, struct cyg_timer *t) {
+    struct cygrt_timer_block *b = s->top;
+    if (__builtin_expect(!b || b->n == BLOCK, 0)) {
+        if ((b = *spare))
+            *spare = b->below;
+        else if (!(b = malloc(sizeof *b)))
+            return false;
+        b->below = s->top;
+        b->n = 0;
+        s->top = b;
     }
-    atomic_store_explicit(&t->state, number << 1 | POOL_FREE, memory_order_relaxed);
+    b->numbers[b->n++] = number_of(t);
+    return true;
 }
 
-static struct cyg_timer *next_of(struct cyg_timer *t) {
-    uint32_t number = atomic_load_explicit(&t->state, memory_order_relaxed) >> 1;
-    if (number == NO_NUMBER) return NULL;
-    return &pool.chunks[number >> NUMBER_BITS]->timers[number & ((1u << NUMBER_BITS) - 1)];
+static void fetch(uint32_t number) {
+    __asm__ volatile(""); /* else gcc 12 takes a function that only prefetches for one without effect, and leaves its call out */
+    struct cyg_timer *t = numbered(number);
+    const char *body = (const char *)after_body(t);
+    __builtin_prefetch(t, 1);
+    __builtin_prefetch(body, 1);
+    __builtin_prefetch(body + sizeof(struct after_body) - 1, 1);
 }
+
+/* NULL: it is empty. */
+static struct cyg_timer *pop(struct cygrt_timer_stack *s, struct cygrt_timer_block **spare) {
+    struct cygrt_timer_block *b = s->top;
+    if (!b) return NULL;
+    struct cyg_timer *t = numbered(b->numbers[--b->n]);
+    if (b->n >= FETCH_AHEAD) fetch(b->numbers[b->n - FETCH_AHEAD]);
+    if (b->n == 0) {
+        s->top = b->below;
+        b->below = *spare;
+        *spare = b;
+    }
+    return t;
+}
+
+static void free_blocks(struct cygrt_timer_block **list) {
+    for (struct cygrt_timer_block *b; (b = *list);) {
+        *list = b->below;
+        free(b);
+    }
+}
+
+/* ---- chunks ------------------------------------------------------------------------------------------------------------ */
 
 static bool new_chunk(void) {
     struct after_chunk *c = pool.nchunks < POOL_CHUNKS ? aligned_alloc(POOL_CHUNK, POOL_CHUNK) : NULL;
@@ -48,32 +107,26 @@ static bool new_chunk(void) {
     return true;
 }
 
-/* All of another P's, if it has many. */
+/* All of another P's free ones, if it has many. */
 static bool take_from_others(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
-    for (unsigned i = 0; i < s->nprocs && !p->tfree; i++) {
+    for (unsigned i = 0; i < s->nprocs && !p->tfree.top; i++) {
         struct p *v = &s->ps[i];
         if (v == p || __atomic_load_n(&v->ntfree, __ATOMIC_RELAXED) < WORTH_TAKING || !cyg_spin_trylock(&v->tlock))
             continue;
         p->tfree = v->tfree;
-        p->ntfree = v->ntfree;
-        v->tfree = NULL;
+        __atomic_store_n(&p->ntfree, v->ntfree, __ATOMIC_RELAXED);
+        v->tfree.top = NULL;
         __atomic_store_n(&v->ntfree, 0, __ATOMIC_RELAXED);
         cyg_spin_unlock(&v->tlock);
     }
-    return p->tfree != NULL;
+    return p->tfree.top != NULL;
 }
 
 static bool refill(struct p *p) {
     cyg_spin_lock(&pool.lock);
     uint32_t n = 0;
-    while (pool.free && n < RUN) {
-        struct cyg_timer *t = pool.free;
-        pool.free = next_of(t);
-        set_next(t, p->tfree);
-        p->tfree = t;
-        n++;
-    }
+    for (struct cyg_timer *t; n < RUN && (t = pop(&pool.free, &pool.spare)) && push(&p->tfree, &p->tspare, t);) n++;
     __atomic_store_n(&p->ntfree, n, __ATOMIC_RELAXED);
     bool have = n || take_from_others(p);
     struct after_chunk *c = pool.nchunks ? pool.chunks[pool.nchunks - 1] : NULL;
@@ -82,7 +135,7 @@ static bool refill(struct p *p) {
         p->tfresh = &c->timers[c->used];
         p->tfresh_end = p->tfresh + RUN;
         c->used += RUN;
-        for (struct cyg_timer *t = p->tfresh; t != p->tfresh_end; t++) set_next(t, NULL);
+        for (struct cyg_timer *t = p->tfresh; t != p->tfresh_end; t++) set_free(t, 0);
         have = true;
     }
     cyg_spin_unlock(&pool.lock);
@@ -90,27 +143,45 @@ static bool refill(struct p *p) {
 }
 _Static_assert(POOL_TIMERS % RUN == 0, "runs do not end with the chunk");
 
+/* ---- for after.c ------------------------------------------------------------------------------------------------------- */
+
 struct cyg_timer *after_alloc(struct p *p) {
-    for (;;) {
-        struct cyg_timer *t = p->tfree;
-        if (t) {
-            p->tfree = next_of(t);
+    struct cyg_timer *t = pop(&p->tstopped, &p->tspare);
+    while (!t) {
+        if ((t = pop(&p->tfree, &p->tspare)))
             __atomic_store_n(&p->ntfree, p->ntfree - 1, __ATOMIC_RELAXED);
-            if (p->tfree) {
-                __builtin_prefetch(p->tfree, 1);
-                __builtin_prefetch(after_body(p->tfree), 1);
-            }
-            return t;
-        }
-        if (p->tfresh != p->tfresh_end) return p->tfresh++;
-        if (!refill(p)) return NULL;
+        else if (p->tfresh != p->tfresh_end)
+            t = p->tfresh++;
+        else if (!refill(p))
+            return NULL;
     }
+    return t;
 }
 
+/* One that no memory can be had for to remember it is of no use until the runtime stops. */
 void after_free(struct p *p, struct cyg_timer *t) {
-    set_next(t, p->tfree);
-    p->tfree = t;
-    __atomic_store_n(&p->ntfree, p->ntfree + 1, __ATOMIC_RELAXED);
+    set_free(t, 0);
+    if (push(&p->tfree, &p->tspare, t)) __atomic_store_n(&p->ntfree, p->ntfree + 1, __ATOMIC_RELAXED);
+}
+
+bool after_keep(struct p *p, struct cyg_timer *t, uint16_t entries) {
+    if (!push(&p->tstopped, &p->tspare, t)) return false;
+    set_free(t, entries);
+    return true;
+}
+
+void after_swept(struct p *p) {
+    struct cygrt_timer_block *b = p->tstopped.top, *last = NULL;
+    uint32_t n = 0;
+    for (; b; b = b->below) {
+        n += b->n;
+        last = b;
+    }
+    if (!last) return;
+    last->below = p->tfree.top;
+    p->tfree.top = p->tstopped.top;
+    p->tstopped.top = NULL;
+    __atomic_store_n(&p->ntfree, p->ntfree + n, __ATOMIC_RELAXED);
 }
 
 void after_free_unlocked(struct cyg_timer *t) {
@@ -122,33 +193,48 @@ void after_free_unlocked(struct cyg_timer *t) {
         cyg_spin_unlock(&p->tlock);
     } else {
         cyg_spin_lock(&pool.lock);
-        set_next(t, pool.free);
-        pool.free = t;
+        set_free(t, 0);
+        (void)push(&pool.free, &pool.spare, t);
         cyg_spin_unlock(&pool.lock);
     }
 }
 
-void after_drop_all(uint32_t keep) {
-    bool any = false;
+static bool is_held(struct cyg_timer *t, uint16_t keep) {
+    uint32_t s = atomic_load_explicit(&t->state, memory_order_relaxed);
+    return !(s & POOL_FREE) && (s & keep);
+}
+
+static bool any_held(uint16_t keep) {
+    for (uint32_t k = 0; k < pool.nchunks; k++)
+        for (uint32_t i = 0; i < pool.chunks[k]->used; i++)
+            if (is_held(&pool.chunks[k]->timers[i], keep)) return true;
+    return false;
+}
+
+void after_drop_all(uint16_t keep) {
     cyg_spin_lock(&pool.lock);
-    pool.free = NULL;
+    for (unsigned i = 0; i < cygrt_sched.nprocs; i++) {
+        struct p *p = &cygrt_sched.ps[i];
+        free_blocks(&p->tstopped.top);
+        free_blocks(&p->tfree.top);
+        free_blocks(&p->tspare);
+    }
+    free_blocks(&pool.free.top);
+    if (!any_held(keep)) {
+        while (pool.nchunks) free(pool.chunks[--pool.nchunks]);
+        free_blocks(&pool.spare);
+    }
     for (uint32_t k = 0; k < pool.nchunks; k++) {
         struct after_chunk *c = pool.chunks[k];
         for (uint32_t i = 0; i < c->used; i++) {
             struct cyg_timer *t = &c->timers[i];
-            uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
-            if (!(state & POOL_FREE) && (state & keep)) {
+            if (is_held(t, keep)) {
                 atomic_store_explicit(&t->state, keep, memory_order_relaxed);
-                any = true;
-                continue;
+            } else {
+                set_free(t, 0);
+                (void)push(&pool.free, &pool.spare, t);
             }
-            set_next(t, pool.free);
-            pool.free = t;
         }
-    }
-    if (!any) {
-        while (pool.nchunks) free(pool.chunks[--pool.nchunks]);
-        pool.free = NULL;
     }
     cyg_spin_unlock(&pool.lock);
 }

@@ -53,11 +53,12 @@ void cygrt_g_put(struct p *p, struct g *g) {
     }
 }
 
-void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_record *r) {
+void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_task *t) {
+    struct cygrt_record r = cygrt_record_of(t);
     g->fn = NULL;
-    g->ready_fn = r->fn;
-    g->arg = r->arg;
-    g->why = r->why;
+    g->ready_fn = r.fn;
+    g->arg = r.arg;
+    g->why = r.why;
     g->file = NULL;
     g->line = 0;
     g->name = NULL;
@@ -99,16 +100,16 @@ void cygrt_goroutine_main(struct m *m) {
         (void)cygrt_enter(m);
         end(m, g);
         t = m->p ? cygrt_next_local(m->p) : NULL;
-        if (!t || g->pins || t->kind != CYGRT_TASK_RECORD || g->size_class != cygrt_sched.stack_class) {
+        if (!t || g->pins || !cygrt_is_record(t) || g->size_class != cygrt_sched.stack_class) {
             g->after = AFTER_EXIT;
             cygrt_leave_to(m, g, t);
             break;
         }
-        struct cygrt_record *r = (struct cygrt_record *)t;
+        struct cygrt_record r = cygrt_record_of(t);
         g->fn = NULL;
-        g->ready_fn = r->fn;
-        g->arg = r->arg;
-        g->why = r->why;
+        g->ready_fn = r.fn;
+        g->arg = r.arg;
+        g->why = r.why;
         g->file = NULL;
         g->name = NULL;
         g->id = cygrt_goid(m->p);

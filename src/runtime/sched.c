@@ -135,8 +135,7 @@ static inline cyg_time clock_of(struct p *p) {
 static inline struct cygrt_task *with_clock(struct p *p, struct cygrt_task *t) {
     if (!t) return NULL;
     struct g *g = (struct g *)t;
-    if (t->kind == CYGRT_TASK_RECORD || g->reason == CYGRT_R_READ || g->wait_since > cygrt_p_now(p))
-        (void)read_clock(p);
+    if (cygrt_is_record(t) || g->reason == CYGRT_R_READ || g->wait_since > cygrt_p_now(p)) (void)read_clock(p);
     return t;
 }
 
@@ -199,14 +198,14 @@ void cygrt_finish_prev(struct m *m) { finish_prev(m); }
 static inline struct g *become(struct m *m, struct cygrt_task *t) {
     struct g *g = (struct g *)t;
     if (__builtin_expect(t == m->p->sampled, 0)) sampled(m->p);
-    if (t->kind == CYGRT_TASK_RECORD) {
+    if (cygrt_is_record(t)) {
         int err;
         g = cygrt_g_get(m->p, 0, &err);
         if (!g) { /* no memory for a stack now: the record waits its turn in the global queue */
             cygrt_global_put(&t, 1);
             return NULL;
         }
-        cygrt_g_from_record(m->p, g, (struct cygrt_record *)t);
+        cygrt_g_from_record(m->p, g, t);
     }
     CYG_ASSERT(g->magic == CYGRT_G_MAGIC);
     CYGRT_COUNT(m->p->n_switch);

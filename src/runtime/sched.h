@@ -46,11 +46,13 @@ struct cygrt_chunk;
 enum cygrt_task_kind {
     CYGRT_TASK_G = 1,
     CYGRT_TASK_RECORD = 2,
-    CYGRT_TASK_PINNED = 3 /* a G that only its M may run */
+    CYGRT_TASK_PINNED = 3, /* a G that only its M may run */
+    CYGRT_TASK_TIMER = 4   /* a cyg_timer's body (after.c), which is like a record */
 };
 struct cygrt_task {
     struct cygrt_task *next; /* in a list of free Gs, or the global queue when memory is out */
     uint8_t kind;
+    uint32_t own; /* for whoever owns the task */
 };
 
 /* A goroutine that does not exist yet: when it is dispatched, a G is taken and runs fn(arg, why). */
@@ -60,6 +62,15 @@ struct cygrt_record {
     void (*fn)(void *arg, int why);
     void *arg;
 };
+void cygrt_timer_goroutine(void *arg, int why); /* after.c; arg: the task */
+
+static inline bool cygrt_is_record(const struct cygrt_task *t) {
+    return t->kind == CYGRT_TASK_RECORD || t->kind == CYGRT_TASK_TIMER;
+}
+static inline struct cygrt_record cygrt_record_of(struct cygrt_task *t) {
+    return t->kind == CYGRT_TASK_TIMER ? (struct cygrt_record){.fn = cygrt_timer_goroutine, .arg = t}
+                                       : *(struct cygrt_record *)t;
+}
 
 /* ---- timers ----------------------------------------------------------------------------------------------------- */
 
@@ -153,6 +164,11 @@ struct cygrt_heap_entry {
     uintptr_t ref; /* a struct cygrt_timer or a cyg_timer: timer_heap.h */
 };
 
+struct cygrt_timer_block;
+struct cygrt_timer_stack {
+    struct cygrt_timer_block *top;
+};
+
 /* What sysmon has seen of the M that runs a P: the same user code since when, and what CPU time its thread had then. */
 struct cygrt_watch {
     struct m *m;
@@ -190,11 +206,13 @@ struct p {
     uint32_t ntimers, cap_timers; /* entries of the heap */
     _Atomic int64_t timer_min;    /* INT64_MAX: none */
     struct cygrt_heap_entry *timers;
-    int64_t pending;         /* timers armed here less those that have fired; n_stopped is yet to be taken off */
-    struct cyg_timer *tfree; /* after_pool.h: free ones, and a run of fresh ones */
+    int64_t pending; /* timers armed here less those that have fired; n_stopped is yet to be taken off */
+    /* after_pool.h: timers that were stopped and released while this heap has entries of theirs, free ones, a run of fresh ones */
+    struct cygrt_timer_stack tstopped, tfree;
+    struct cygrt_timer_block *tspare;
     struct cyg_timer *tfresh, *tfresh_end;
     uint32_t ntfree;
-    uint32_t sweep_wait; /* insertions until the next look at how many entries are dead */
+    uint32_t sweep_wait; /* additions until the next look at how many entries are dead */
     bool sweep_useless;  /* the last look found many, but not here */
 
     /* poller */
@@ -423,7 +441,7 @@ void cygrt_maybe_wake(struct p *p); /* wakes one if p's queue is worth a wake-up
 
 struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err); /* p may be NULL */
 void cygrt_g_put(struct p *p, struct g *g);                      /* its stack must not be in use */
-void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_record *r);
+void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_task *t);
 uint64_t cygrt_goid(struct p *p);
 int cygrt_go_copy(const cyg_go_opts *opts, void (*fn)(void *), const void *p, size_t n); /* cyg_go_copy with options */
 void cygrt_goroutine_main(struct m *m);
@@ -464,7 +482,7 @@ struct cygrt_timer_kinds {
 };
 void cygrt_timers_by_kind(struct cygrt_timer_kinds *out); /* while the runtime runs */
 
-void cygrt_after_close(void); /* the Ps are gone: lets go of the cyg_timers that nobody holds */
+void cygrt_after_close(void); /* the Ps run no more: lets go of the cyg_timers that nobody holds */
 
 /* ---- processors, threads, sysmon, blocking (proc.c, sysmon.c, blocking.c) --------------------------------------------- */
 

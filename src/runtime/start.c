@@ -63,9 +63,9 @@ static void close_ps(struct cygrt_sched *s) {
         cygrt_poller_close(&s->ps[i]);
         free(s->ps[i].timers);
     }
+    if (s->ps) cygrt_after_close();
     free(s->ps);
     s->ps = NULL;
-    cygrt_after_close();
 }
 
 static int stop(cyg_duration patience);

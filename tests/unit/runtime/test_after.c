@@ -255,6 +255,69 @@ RT_TEST(test_earlier_and_earlier_without_end) {
     cyg_timer_release(t);
 }
 
+/* ---- released, and used again ------------------------------------------------------------------------------------------- */
+
+struct use {
+    cyg_timer *t;
+    cyg_time due, at; /* at: when it fired */
+    int fired;
+    bool stopped;
+};
+
+static void note_use(void *arg) {
+    struct use *u = arg;
+    STORE(u->at, cyg_now());
+    ADD(u->fired, 1);
+}
+
+/* Timers are added, stopped and released by everybody all the time, so most are ones whose entries stand at the times of others. */
+static void use_again(void *arg) {
+    enum { USES = 3000 / RT_LESS, AT_ONCE = 50 };
+    struct use *uses = calloc(USES, sizeof *uses);
+    uint32_t seed = (uint32_t)(intptr_t)arg;
+    CHECK(uses);
+    for (int i = 0; i < USES + AT_ONCE; i++) {
+        if (i >= AT_ONCE) {
+            struct use *u = &uses[i - AT_ONCE];
+            if (rnd(&seed) % 8) u->stopped = cyg_timer_stop(u->t);
+            cyg_timer_release(u->t);
+        }
+        if (i < USES) {
+            cyg_duration d = rnd(&seed) % 5000 * CYG_MICROSECOND;
+            uses[i].due = cyg_now() + d;
+            uses[i].t = after(d, note_use, &uses[i]);
+        }
+        if (rnd(&seed) % 8 == 0) cyg_yield();
+    }
+    for (int i = 0; i < USES; i++) {
+        WAIT_FOR(uses[i].stopped || LOAD(uses[i].fired));
+        CHECK(uses[i].stopped || LOAD(uses[i].at) >= uses[i].due);
+    }
+    WAIT_FOR(rt_stats().timers == 0);
+    CHECK_EQ(cyg_sleep(10 * CYG_MILLISECOND), 0);
+    for (int i = 0; i < USES; i++) CHECK_EQ(LOAD(uses[i].fired), !uses[i].stopped);
+    free(uses);
+    ADD(ended, 1);
+}
+
+RT_TEST(test_timers_used_again_fire_for_their_last_user) {
+    enum { USERS = 6 };
+    STORE(ended, 0);
+    for (int i = 1; i <= USERS; i++) GO(use_again, (void *)(intptr_t)i);
+    WAIT_FOR(LOAD(ended) == USERS);
+}
+
+/* Fewer than what a sweep waits for, so each would be an entry more. */
+RT_TEST(test_a_timer_added_after_one_was_released_takes_its_entry) {
+    uint32_t before = entries();
+    for (int i = 0; i < CYGRT_SWEEP_MIN / 2; i++) {
+        cyg_timer *x = after(CYG_HOUR, fire, NULL);
+        CHECK(cyg_timer_stop(x));
+        cyg_timer_release(x);
+    }
+    CHECK(entries() < before + 16);
+}
+
 /* ---- sweeps ------------------------------------------------------------------------------------------------------------ */
 
 static int fired_by_id[40000];
@@ -467,6 +530,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_reset_to_later_never_fires_early),
     cmocka_unit_test(test_reset_after_the_dead_entry_has_gone),
     cmocka_unit_test(test_earlier_and_earlier_without_end),
+    cmocka_unit_test(test_timers_used_again_fire_for_their_last_user),
+    cmocka_unit_test(test_a_timer_added_after_one_was_released_takes_its_entry),
     cmocka_unit_test(test_sweep_keeps_the_live_among_the_dead),
     cmocka_unit_test(test_sweep_among_sleepers),
     cmocka_unit_test(test_dead_timers_are_bounded),
