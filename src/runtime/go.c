@@ -170,6 +170,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     else
         atomic_fetch_add_explicit(&s->n_started, 1, memory_order_relaxed);
     cygrt_enqueue_on(p, &g->task, true);
+    if (p) cygrt_wake_for_start(p);
     cygrt_visit_end(v);
     return 0;
 }

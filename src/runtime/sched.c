@@ -7,7 +7,7 @@
  * at every queue once more. Both sides have a full fence between their two steps.
  *
  * When to wake another P: a wake-up across CPUs costs as much as two requests, so it happens when a poll brought more than WAKE_DEPTH
- * tasks, or so many have waited here for WAKE_AGE; what waits behind a goroutine that computes for long is found by sysmon within
+ * tasks, or so many have waited here for WAKE_AGE, or several are started where goroutines run for longer than that; what waits behind a goroutine that computes for long is found by sysmon within
  * its tick. */
 #include "base/fatal.h"
 #include "base/spin.h"
@@ -22,6 +22,7 @@ struct cygrt_sched cygrt_sched;
 
 #define WAKE_DEPTH 4
 #define WAKE_AGE (30 * CYG_MICROSECOND)
+#define START_LOOK (500 * CYG_MICROSECOND)
 #define TRIM_EVERY (10 * CYG_MILLISECOND)
 #define TRIM_BATCH 8
 #define STUCK_AFTER (50 * CYG_MICROSECOND)
@@ -58,6 +59,19 @@ void cygrt_maybe_wake(struct p *p) {
     if (atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
     if (atomic_load_explicit(&s->nspinning, memory_order_relaxed) != 0) return;
     if (cygrt_queue_len(p) > WAKE_DEPTH) cygrt_wake_one();
+}
+
+/* Goroutines that are started together may compute for long; with a CPU idle they should not wait for sysmon's tick. Looked at
+ * once in START_LOOK: if what ran here since the last look took WAKE_AGE on average, so may these. Short ones are left to wake_for_old. */
+void cygrt_wake_for_start(struct p *p) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (cygrt_queue_len(p) == 0 || atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
+    cyg_time now = cygrt_p_now(p), since = now - p->start_look;
+    if (since < START_LOOK || atomic_load_explicit(&s->nspinning, memory_order_relaxed) != 0) return;
+    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed), ran = tick - p->start_tick;
+    p->start_look = now;
+    p->start_tick = tick;
+    if (since > ran * WAKE_AGE) (void)cygrt_wake_one();
 }
 
 static void enqueue_global(struct cygrt_task *t) {

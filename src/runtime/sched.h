@@ -188,7 +188,9 @@ struct p {
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
     cyg_time slice_start;
     cyg_time poll_due;
-    cyg_time deep_since;        /* when the queue last became deep: see wake_for_old */
+    cyg_time deep_since; /* when the queue last became deep: see wake_for_old */
+    cyg_time start_look; /* cygrt_wake_for_start: its last look, and the tick then */
+    uint32_t start_tick;
     uint32_t clock_left;        /* dispatches until the clock is read */
     _Atomic uint32_t clock_old; /* sysmon: a tick has passed, read it at the next dispatch */
     _Atomic uint32_t tick;      /* dispatches; others read it to see progress */
@@ -435,7 +437,8 @@ void cygrt_pinned_run(struct m *m, struct g *g); /* m, with its P, found another
 bool cygrt_pinned_wait(struct m *m); /* lets others have the P until this M's goroutine runs; false: the end */
 bool cygrt_wake_one(void);           /* wakes a sleeping P, if there is one */
 void cygrt_wake_p(struct p *p);
-void cygrt_maybe_wake(struct p *p); /* wakes one if p's queue is worth a wake-up */
+void cygrt_maybe_wake(struct p *p);     /* wakes one if p's queue is worth a wake-up */
+void cygrt_wake_for_start(struct p *p); /* a goroutine has been started on p, the caller's */
 
 /* ---- goroutines, stacks (go.c, stack.c) -------------------------------------------------------------------------------- */
 
