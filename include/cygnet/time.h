@@ -53,8 +53,8 @@ CYG_API bool cyg_timer_stop(cyg_timer *t);
  * Returns: true if it had been pending. */
 CYG_API bool cyg_timer_reset(cyg_timer *t, cyg_duration d);
 
-/* Drops the caller's reference; using the timer after that is fatal as soon as it has fired, or its place among the others is
- * gone. Blocks: never. From: as cyg_timer_stop, also after the runtime has stopped. */
+/* Drops the caller's reference; using the timer after that is fatal as soon as it has fired or been stopped, while its memory is not
+ * another timer's. Blocks: never. From: as cyg_timer_stop, also after the runtime has stopped. */
 CYG_API void cyg_timer_release(cyg_timer *t);
 
 CYG_END_DECLS
