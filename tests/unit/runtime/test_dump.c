@@ -61,14 +61,14 @@ RT_TEST(test_dump_names_goroutines_states_and_start_sites) {
     cyg_ctx_leave(&s);
     GO(in_read, NULL);
     GO(in_cond, NULL);
-    WAIT_FOR((dump(),
-              strstr(text, "\"dreamer\" [sleep, ") && strstr(text, "\"reader\" [read, ") && strstr(text, " [cond, ")));
+    char fd[32];
+    const char *reader = NULL;
+    snprintf(fd, sizeof fd, "] fd %d:", net_fd(at.p.a));
+    WAIT_FOR((dump(), strstr(text, "\"dreamer\" [sleep, ") && (reader = strstr(text, "\"reader\" [read, ")) &&
+                          strstr(reader, fd) && strstr(text, " [cond, ")));
     CHECK(strstr(text, "cygnet: 4 goroutines, 1 idle connections"));
     snprintf(want, sizeof want, "test_dump.c:%d by goroutine %llu", at.line, (unsigned long long)cyg_goid());
     CHECK(strstr(text, want));
-    snprintf(want, sizeof want, "] fd %d:", net_fd(at.p.a));
-    const char *reader = strstr(text, "\"reader\" [read, ");
-    CHECK(reader && strstr(reader, want));
     CHECK(strstr(text, "\"cyg_call\" [running]"));
     cyg_ctx_cancel(ctx, 0);
     cyg_mutex_lock(&at.m);
