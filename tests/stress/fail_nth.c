@@ -463,19 +463,21 @@ static void pinned(void *arg) {
     cyg_waitgroup_done(&all); /* and takes its thread with it */
 }
 
+/* Keeps its thread until a P has been taken from one that did: how soon that is, is the machine's affair. */
 static void hostage(void *arg) {
-    (void)arg;
-    poll(NULL, 0, 25);
+    do poll(NULL, 0, 25);
+    while (rt_stats().retakes_blocked_total == *(uint64_t *)arg);
     cyg_waitgroup_done(&all);
 }
 
 static void threads(void) {
     int n = (int)cyg_procs();
+    uint64_t taken = rt_stats().retakes_blocked_total;
     cyg_waitgroup_add(&all, 4 + 2 + n);
     for (int i = 0; i < 4; i++) AGAIN(cyg_go(blocks, NULL));
     for (int i = 0; i < 2; i++) AGAIN(cyg_go_with(&(cyg_go_opts){.pinned = true}, pinned, NULL));
-    for (int i = 0; i < n; i++) AGAIN(cyg_go(hostage, NULL)); /* all Ps are taken from their threads */
-    for (int i = 0; i < 20; i++) cyg_yield();
+    for (int i = 0; i < n; i++) AGAIN(cyg_go(hostage, &taken)); /* all Ps are held, and this goroutine wants one */
+    WAIT_FOR(rt_stats().retakes_blocked_total > taken);
     CHECK_EQ(cyg_waitgroup_wait(&all), 0);
 }
 
