@@ -24,7 +24,7 @@
 #define CYGRT_QUEUE 256                          /* local run queue; a power of two */
 #define CYGRT_SLICE (10 * CYG_MILLISECOND)       /* what a chain of goroutines that wake each other may use */
 #define CYGRT_POLL_EVERY (200 * CYG_MICROSECOND) /* a busy P looks at its poller no later than this */
-#define CYGRT_CLOCK_EVERY 16  /* dispatches between readings of the clock, sysmon's tick permitting */
+#define CYGRT_CLOCK_EVERY 32  /* dispatches between readings of the clock, sysmon's tick permitting */
 #define CYGRT_GLOBAL_EVERY 61 /* dispatches between looks at the global queue */
 #define CYGRT_COPY_MAX 128    /* bytes of argument that cyg_go_copy takes */
 #define CYGRT_STACK_DEFAULT (256u << 10)

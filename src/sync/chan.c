@@ -178,7 +178,8 @@ __attribute__((noinline)) static int wait_alone(cyg_chan *ch, enum cygrt_reason 
 
 /* ---- send ---------------------------------------------------------------------------------------------------------- */
 
-static inline int send_or_wait(cyg_chan *ch, const void *p, size_t n, cyg_time deadline, const char *file, int line) {
+static inline __attribute__((always_inline)) int send_or_wait(cyg_chan *ch, const void *p, size_t n, cyg_time deadline,
+                                                              const char *file, int line) {
     if (__builtin_expect(!ch, 0)) return wait_for_ever(CYGRT_R_CHAN_SEND, deadline, file, line);
     if (__builtin_expect(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n), 0)) chan_check(ch, n, false, p, "send", file, line);
     struct g *wake = NULL;
@@ -223,7 +224,8 @@ static inline int ended(void *p, size_t n) {
     return CYG_EOF;
 }
 
-static inline int recv_or_wait(cyg_chan *ch, void *p, size_t n, cyg_time deadline, const char *file, int line) {
+static inline __attribute__((always_inline)) int recv_or_wait(cyg_chan *ch, void *p, size_t n, cyg_time deadline,
+                                                              const char *file, int line) {
     if (__builtin_expect(!ch, 0)) return wait_for_ever(CYGRT_R_CHAN_RECV, deadline, file, line);
     if (__builtin_expect(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n), 0)) {
         chan_check(ch, n, true, p, "receive", file, line);
