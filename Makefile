@@ -9,7 +9,7 @@ MESON_OPTIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 NINJA = ninja -C $(BUILD) -j$(JOBS)
-PYTESTS = $(wildcard tests/arch tests/layers tests/headers tests/install tests/probe tests/docs tests/models tests/gdb tests/pitfalls tests/integration)
+PYTESTS = $(wildcard tests/arch tests/bench tests/layers tests/headers tests/install tests/probe tests/docs tests/models tests/gdb tests/pitfalls tests/integration)
 
 .PHONY: all help setup run test unit tests-built check stress lint format format-check bench bench-primitives install clean
 

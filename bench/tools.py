@@ -62,9 +62,11 @@ def build_cygnet(sources, build, name, inputs=()):
     with open(os.path.join(build, "meson-info", "meson-info.json")) as f:
         include = os.path.join(json.load(f)["directories"]["source"], "include")  # its own, should it be another tree's build
     headers = glob.glob(os.path.join(include, "cygnet", "*.h"))
+    with open(os.path.join(build, "meson-private", "cygnet.pc")) as f:
+        needs = re.search(r"^Libs.private:(.*)$", f.read(), re.M).group(1).split()
     # A name of its own for each build directory: two builds can be compared without compiling anew each time.
     name += "_" + "".join(c if c.isalnum() else "_" for c in os.path.relpath(build, ROOT))
-    return build_c(sources, libraries=[library, "-lm", "-ldl"], name=name, flags=["-I" + include], inputs=[library, *headers, *inputs])
+    return build_c(sources, libraries=[library, "-Wl,--as-needed", *needs, "-ldl"], name=name, flags=["-I" + include], inputs=[library, *headers, *inputs])
 
 
 def build_go(source):
