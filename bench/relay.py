@@ -204,7 +204,8 @@ def _measure(options):
                 samples[name].append(_sample(options, name, candidates[name], bulk, conns))
         cells.append({"conns": conns, "candidates": [_summary(name, own, samples["floor"]) for name, own in samples.items()]})
     common.say("")
-    return {"bench": "relay", **tools.describe(), "congestion_control": options.congestion, "mode": "pinned", "rounds": options.rounds, "mib": options.mib, "left_out": left_out,
+    return {"bench": "relay", **tools.describe(), "congestion_control": options.congestion, "mode": "pinned",
+            "rounds": options.rounds, "mib": options.mib, "left_out": left_out,
             "goal": {"cpu_s_gb": GOAL_CPU, "gb_s": GOAL_RATE}, "cells": cells}
 
 

@@ -41,7 +41,7 @@ CYG_API const char *cyg_copy_path_name(cyg_copy_path path);
 CYG_API const char *cyg_copy_reason_name(cyg_copy_reason reason);
 
 struct cyg_copy_result {
-    int64_t bytes;              /* written to the destination in all, also when an error ended the copy; first */
+    int64_t bytes;              /* written to the destination in all, also when an error ended the copy */
     int64_t by[CYG_COPY_PATHS]; /* of these, by each path */
     cyg_copy_path path;         /* how the last bytes went */
     cyg_copy_reason reason;     /* why some of them went through a buffer; the last reason if there were several */
@@ -58,9 +58,9 @@ CYG_API int64_t cyg_copy_progress(const cyg_copy_result *res);
 /* Moves bytes from src to dst until src ends. dst is neither flushed nor closed. Bytes that were read and could not be
  * written are lost. Deadlines, cancelling and closing end it as they end a read of src or a write to dst.
  * Blocks: parks. From: goroutine; it is src's one reader all the while, and writes to dst of other goroutines go between.
- * Owns: borrows both; res may be NULL, else it is
- * zeroed at the start and kept up to date (cyg_copy_progress). Returns: the bytes moved (the end of src is success), or the first error, also
- * CYG_ENOMEM if there was no buffer; res tells the count and the side then. */
+ * Owns: borrows both; res may be NULL, else it is zeroed at the start and kept up to date (cyg_copy_progress). Returns: the
+ * bytes moved (the end of src is success), or the first error, also CYG_ENOMEM if there was no buffer; res tells the count and
+ * the side then. */
 CYG_API int64_t cyg_copy(cyg_stream *dst, cyg_stream *src, cyg_copy_result *res);
 
 /* The same for exactly n bytes; of src no more than these are taken. Returns: n (0 if n is negative); CYG_EOF if src ended
@@ -105,8 +105,8 @@ typedef struct cyg_relay_result {
  * before is still passed on. Any other failure, a timeout or a cancelled context aborts both streams, so that neither peer
  * takes what it got for complete. Neither is closed: the caller does that. Timeouts are not early and up to an eighth late.
  * Blocks: parks. From: goroutine; a second one is started, and ended before it returns. Owns: borrows both; opts (NULL:
- * defaults) and res (may be NULL, else as cyg_copy's) are used during the call. Returns: 0 (CYG_RELAY_EOF), CYG_ETIMEDOUT, CYG_ECANCELED,
- * CYG_ENOMEM or CYG_ELIMIT (no goroutine for it: nothing moved, nothing aborted), or the error that ended it. */
+ * defaults) and res (may be NULL, else as cyg_copy's) are used during the call. Returns: 0 (CYG_RELAY_EOF), CYG_ETIMEDOUT,
+ * CYG_ECANCELED, CYG_ENOMEM or CYG_ELIMIT (no goroutine for it: nothing moved, nothing aborted), or the error that ended it. */
 CYG_API int cyg_relay(cyg_stream *a, cyg_stream *b, const cyg_relay_opts *opts, cyg_relay_result *res);
 
 /* ---- limits and counts ------------------------------------------------------------------------------------------- */

@@ -25,7 +25,8 @@ void copy_count(enum copy_count what, uint64_t n);
 
 cyg_copy_limits copy_limits(void); /* with the defaults filled in */
 
-/* A copy begins, perhaps under the eyes of who asks for its progress. */
+/* A copy begins, perhaps under the eyes of who asks for its progress: of that nothing but `bytes` is read. */
+_Static_assert(offsetof(cyg_copy_result, bytes) == 0, "what follows bytes is cleared");
 static inline void copy_begins(cyg_copy_result *res) {
     __atomic_store_n(&res->bytes, 0, __ATOMIC_RELAXED);
     memset((char *)res + sizeof res->bytes, 0, sizeof *res - sizeof res->bytes);

@@ -172,10 +172,14 @@ int cyg_relay(cyg_stream *a, cyg_stream *b, const cyg_relay_opts *opts, cyg_rela
     if (!res) res = &local;
     copy_begins(&res->a_to_b);
     copy_begins(&res->b_to_a);
+    memset(&res->end, 0, sizeof *res - offsetof(cyg_relay_result, end));
     struct relay r = {.side = {a, b}, .way = {&res->a_to_b, &res->b_to_a}, .half = {.timeout = o.half_closed_timeout}};
     cyg_waitgroup_add(&r.other, 1);
     int err = cyg_go_with(&(cyg_go_opts){.name = "relay"}, run_second, &r);
-    if (err) return err;
+    if (err) {
+        res->end = CYG_RELAY_ERROR;
+        return res->err = err;
+    }
     copy_count(COUNT_RELAYS, 1);
     if (o.idle_timeout > 0) start_watch(&r, &r.idle, o.idle_timeout, CYG_RELAY_IDLE);
     run(&r, 0);

@@ -7,8 +7,8 @@
  * at every queue once more. Both sides have a full fence between their two steps.
  *
  * When to wake another P: a wake-up across CPUs costs as much as two requests, so it happens when a poll brought more than WAKE_DEPTH
- * tasks, or so many have waited here for WAKE_AGE, or several are started where goroutines run for longer than that; what waits behind a goroutine that computes for long is found by sysmon within
- * its tick. */
+ * tasks, or so many have waited here for WAKE_AGE, or several are started where goroutines run for longer than that; what waits
+ * behind a goroutine that computes for long is found by sysmon within its tick. */
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/fiber.h"
@@ -62,7 +62,8 @@ void cygrt_maybe_wake(struct p *p) {
 }
 
 /* Goroutines that are started together may compute for long; with a CPU idle they should not wait for sysmon's tick. Looked at
- * once in START_LOOK: if what ran here since the last look took WAKE_AGE on average, so may these. Short ones are left to wake_for_old. */
+ * once in START_LOOK: if what ran here since the last look took WAKE_AGE on average, so may these. Short ones are left to
+ * wake_for_old. */
 void cygrt_wake_for_start(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     if (cygrt_queue_len(p) == 0 || atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;

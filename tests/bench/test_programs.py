@@ -1,10 +1,11 @@
 """The programs of bench/ that use the library compile and link against it, so that a benchmark is there when somebody wants it."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(__import__("pathlib").Path(__file__).resolve().parents[2] / "bench"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 import tools  # noqa: E402
 
 PROGRAMS = ["pool/requests.c", "pool/waits.c", "hostage/echo.c", "million.c"]

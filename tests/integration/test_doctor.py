@@ -23,6 +23,25 @@ def doctor(*options, prefix=(), env=None):
                           env={**os.environ, **(env or {})})
 
 
+@contextlib.contextmanager
+def again_and_again(what, pause=0):
+    """Calls what() on a thread of its own for as long as the block runs."""
+    stop = threading.Event()
+
+    def run():
+        while not stop.is_set():
+            what()
+            stop.wait(pause)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def findings(*options, **kw):
     done = doctor("--json", *options, **kw)
     assert done.stderr == ""
@@ -180,21 +199,9 @@ def test_what_hurts_in_a_running_gateway_comes_first(gateway, app):
     config["listeners"][0]["routes"].append({"name": "down", "match": {"path": "/down"}, "cluster": "down"})
     config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % free_port()]})
     g = gateway(config)
-    stop = threading.Event()
-
-    def fail():
-        while not stop.is_set():
-            g.get("/down")
-            stop.wait(0.02)
-
-    asking = threading.Thread(target=fail)
-    asking.start()
-    try:
+    with again_and_again(lambda: g.get("/down"), pause=0.02):
         wait_until(lambda: g.metric("cygnet_upstream_dial_errors_total") > 0, "a failure")
         f, report = findings("--admin", "http://127.0.0.1:%d" % g.admin, "--watch", "1")
-    finally:
-        stop.set()
-        asking.join()
     assert report["gateway"] == "http://127.0.0.1:%d" % g.admin and report["watched_seconds"] >= 1
     first = [x["name"] for x in report["findings"][:2]]
     assert set(first) == {"gateway_failures", "gateway_dial_errors"}
@@ -257,22 +264,15 @@ def test_a_relay_that_finds_no_pipe_comes_first(gateway, scripted, ends):
             pages += fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << 20) // 4096
 
     g = gateway(tcp_config([scripted(echo).port]), prefix=("setpriv", "--bounding-set", "-sys_resource,-sys_admin"))
-    stop = threading.Event()
 
     def ask():
-        while not stop.is_set():
-            with connect(g.port("db")) as s:
-                s.sendall(b"x")
-                assert s.recv(1) == b"x"
+        with connect(g.port("db")) as s:
+            s.sendall(b"x")
+            assert s.recv(1) == b"x"
 
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
+    with again_and_again(ask):
         wait_until(lambda: g.metric("cygnet_copy_pipes_refused_total") > 0, "a copy without a pipe")
         f, report = findings("--admin", "127.0.0.1:%d" % g.admin, "--watch", "1")
-    finally:
-        stop.set()
-        asking.join()
     pipes = f["pipe_user_pages_soft"]
     assert (pipes["verdict"], pipes["now"]) == ("bad", 100)
     assert all(x["now"] == 100 for x in report["findings"][:report["findings"].index(pipes)])  # before it only what hurts as much

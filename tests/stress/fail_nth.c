@@ -335,7 +335,9 @@ struct relayed {
 static void run_relay(void *arg) {
     struct relayed *x = arg;
     cyg_relay_opts opts = {.half_closed_timeout = 5 * CYG_SECOND};
-    x->r = cyg_relay(x->client.b, x->server.b, &opts, NULL);
+    cyg_relay_result res;
+    x->r = cyg_relay(x->client.b, x->server.b, &opts, &res);
+    CHECK_EQ(res.err, x->r);                                   /* also when it could not begin */
     if (x->r == CYG_ETIMEDOUT && fail_hit()) x->r = -injected; /* of the half-closed: an end could not be passed on */
     if (x->r < 0) {                                            /* it may not have begun */
         (void)cyg_abort(x->client.b);

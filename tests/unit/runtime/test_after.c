@@ -294,7 +294,7 @@ static void use_again(void *arg) {
         CHECK(uses[i].stopped || LOAD(uses[i].at) >= uses[i].due);
     }
     WAIT_FOR(rt_stats().timers == 0);
-    CHECK_EQ(cyg_sleep(10 * CYG_MILLISECOND), 0);
+    CHECK_EQ(cyg_sleep(10 * CYG_MILLISECOND), 0); /* every time has passed: what was stopped has had its chance to fire */
     for (int i = 0; i < USES; i++) CHECK_EQ(LOAD(uses[i].fired), !uses[i].stopped);
     free(uses);
     ADD(ended, 1);
