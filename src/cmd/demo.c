@@ -40,6 +40,11 @@ static int try_address(const char *address, const char *option) {
     return 0;
 }
 
+static bool same_address(const char *one, const char *other) {
+    cyg_addr a, b;
+    return cyg_addr_parse("tcp", one, &a) == 0 && cyg_addr_parse("tcp", other, &b) == 0 && cyg_addr_eq(&a, &b) && a.port;
+}
+
 /* A route and a cluster for each service; services of one name are one cluster. Beside HTTP, the first of them as bare TCP, and one for
  * datagrams. */
 static void write_config(struct cyg_gw_text *t, const char *listen, const char *admin) {
@@ -120,6 +125,12 @@ static int demo(int argc, char **argv) {
     int status = try_address(argv[0], "--listen");
     if (status == 0) status = try_address(argv[1], "--admin");
     if (status != 0) return status;
+    if (same_address(argv[0], argv[1])) {
+        fprintf(stderr,
+                "cygnet demo: --listen and --admin are both %s; choose another address with --admin 127.0.0.1:PORT\n",
+                argv[1]);
+        return 2;
+    }
     int err = demo_services_start();
     if (err < 0) return cyg_fail("cygnet demo", err) < 0;
     struct cyg_gw_text t = {0};

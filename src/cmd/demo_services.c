@@ -3,6 +3,7 @@
 
 #include <cygnet/packet.h>
 #include <cygnet/runtime.h>
+#include <cygnet/sync.h>
 #include <stdlib.h>
 
 #define MAX_SLOW_MS 60000
@@ -92,9 +93,12 @@ struct demo_service demo_services[] = {
 };
 const size_t demo_nservices = sizeof demo_services / sizeof *demo_services;
 
+static cyg_waitgroup serving; /* goroutines that use a service's server and listener */
+
 static void serve(void *arg) {
     struct demo_service *s = arg;
     (void)cyg_http_server_serve(s->server, s->listener);
+    cyg_waitgroup_done(&serving);
 }
 
 char demo_shout_address[CYG_ADDR_STRLEN];
@@ -131,17 +135,20 @@ int demo_services_start(void) {
         cyg_addr a;
         cyg_listener_addr(s->listener, &a);
         cyg_addr_format(&a, s->address, sizeof s->address);
+        cyg_waitgroup_add(&serving, 1);
         err = cyg_go_with(&(cyg_go_opts){.name = "demo service"}, serve, s);
-        if (err < 0) return err;
+        if (err < 0) return cyg_waitgroup_done(&serving), err;
     }
     return start_shouting();
 }
 
 void demo_services_stop(void) {
+    for (size_t i = 0; i < demo_nservices; i++)
+        if (demo_services[i].server) (void)cyg_http_server_shutdown(demo_services[i].server, cyg_now() + CYG_SECOND);
+    (void)cyg_waitgroup_wait(&serving); /* one that has not begun yet, too, looks at its server first */
     for (size_t i = 0; i < demo_nservices; i++) {
         struct demo_service *s = &demo_services[i];
         if (!s->server) continue;
-        (void)cyg_http_server_shutdown(s->server, cyg_now() + CYG_SECOND);
         cyg_http_server_release(s->server);
         (void)cyg_listener_close(s->listener);
         s->server = NULL;

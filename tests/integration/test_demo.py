@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import CYGNET, DEADLINE, Output, parse_metrics, request
+from harness import CYGNET, DEADLINE, Output, free_port, parse_metrics, request
 
 
 def run(*args):
@@ -68,6 +68,19 @@ def test_port_in_use_is_one_sentence_with_a_way_out(option):
     assert done.returncode == 1 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert taken in done.stderr and "in use" in done.stderr and option in done.stderr
+
+
+def test_one_address_for_both_is_one_sentence():
+    done = run("demo", "--listen", "127.0.0.1:%d" % (port := free_port()), "--admin", "127.0.0.1:%d" % port)
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and "--listen and --admin are both 127.0.0.1:%d" % port in done.stderr
+
+
+def test_a_start_that_fails_ends_its_services():
+    """Each address is free by itself, but not the two together: the services have begun when that is seen."""
+    port = free_port()
+    done = run("demo", "--listen", "0.0.0.0:%d" % port, "--admin", "127.0.0.1:%d" % port)
+    assert done.returncode == 1 and "expected an address that is free" in done.stderr and "fatal" not in done.stderr
 
 
 def test_command_line():
