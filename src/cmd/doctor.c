@@ -161,6 +161,12 @@ static int read_watch(struct options *o, const char *text) {
     return end == text || *end || !(o->watch >= 0 && o->watch <= 3600) ? wrong("--watch is 0 to 3600 seconds", text) : -1;
 }
 
+static int read_action(struct options *o, int action) {
+    if (o->action && o->action != action) return wrong("--apply and --undo do not go together", "--undo");
+    o->action = action;
+    return -1;
+}
+
 static int read_options(struct options *o, int argc, char **argv) {
     static const struct option rows[] = {
         {"admin", required_argument, NULL, 'a'},
@@ -186,8 +192,8 @@ static int read_options(struct options *o, int argc, char **argv) {
         case 'o': o->only[o->nonly++] = optarg; break;
         case 'A': o->all = true; break;
         case 'j': o->json = true; break;
-        case 'p': o->action = APPLY; break;
-        case 'u': o->action = UNDO; break;
+        case 'p': status = read_action(o, APPLY); break;
+        case 'u': status = read_action(o, UNDO); break;
         case 'n': o->dry = true; break;
         case 's': o->state = optarg; break;
         case 'R': o->root = optarg; break;

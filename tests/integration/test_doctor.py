@@ -113,7 +113,7 @@ def test_exit_status_and_output(machine):
 @pytest.mark.parametrize("options,says", [
     (["--only", "nothing"], "no such check"), (["--watch", "x"], "0 to 3600"), (["--watch", "-1"], "0 to 3600"),
     (["--admin", "here"], "http://127.0.0.1:9901"), (["--dry-run"], "--apply or --undo"), (["--undo", "--json"], "--undo goes"),
-    (["--apply", "--json"], "do not go together"), (["more"], "no argument"), (["--bogus"], "usage: cygnet doctor"),
+    (["--apply", "--json"], "do not go together"), (["--apply", "--undo"], "do not go together"), (["more"], "no argument"), (["--bogus"], "usage: cygnet doctor"),
 ])
 def test_wrong_calls(options, says):
     done = doctor(*options)
