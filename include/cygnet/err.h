@@ -3,7 +3,7 @@
  * another thread.
  *
  *     int err = cyg_dial("tcp", "127.0.0.1:9", NULL, &c);
- *     if (err < 0) fprintf(stderr, "%s\n", cyg_err_detail());     // dial tcp 127.0.0.1:9: connection refused
+ *     if (err < 0) fprintf(stderr, "%s\n", cyg_err_detail());     // dial tcp 127.0.0.1:9: Connection refused
  */
 #ifndef CYGNET_ERR_H
 #define CYGNET_ERR_H
@@ -30,16 +30,17 @@ typedef enum cyg_err {
     CYG_ELOOKUP = -1021    /* the name servers failed or did not answer: whether the name exists is not known */
 } cyg_err;
 
-/* The sentence for an error, as "connection refused"; a fixed text for values nobody defined.
+/* The sentence for an error, as "Connection refused"; a fixed text for values nobody defined.
  * Blocks: never. From: anywhere, also a signal handler. Owns: the text is static. */
 CYG_API const char *cyg_strerror(int err);
 
-/* What the calling goroutine's (or foreign thread's) last failed call had to add, as "dial tcp 127.0.0.1:9: connection
+/* What the calling goroutine's (or foreign thread's) last failed call had to add, as "dial tcp 127.0.0.1:9: Connection
  * refused"; "" when it added nothing.
  * Blocks: never. From: goroutine or any thread. Owns: the text lives until the caller's next failing call. */
 CYG_API const char *cyg_err_detail(void);
 
-/* Prints "what: sentence" (with the detail, if there is one) to standard error and returns err: `return cyg_fail("listen", err);`
+/* Prints "what: sentence" to standard error and returns err: `return cyg_fail("listen", err);`. With the detail, if the last one
+ * is about an error of this value: "what: sentence (detail)", or "what: detail" where that has the sentence in it.
  * Blocks: may block the thread in write(2). From: goroutine or any thread. */
 CYG_API int cyg_fail(const char *what, int err);
 

@@ -23,7 +23,7 @@ static const char *own(int err) {
     }
 }
 
-/* The system's sentence, with a small first letter, from a table that is never freed: strerror() is not thread-safe. */
+/* The system's sentence, from a table that is never freed: strerror() is not thread-safe. */
 static const char *system_error(int err) {
     const char *s = strerrordesc_np(-err);
     return s ? s : "unknown error";

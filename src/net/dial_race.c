@@ -180,7 +180,7 @@ static int run(struct race *x, uint16_t port) {
     }
 }
 
-/* "dial tcp example.com:80: 2 addresses: [::1]:80: connection refused; 127.0.0.1:80: connection refused" */
+/* "dial tcp example.com:80: 2 addresses: [::1]:80: Connection refused; 127.0.0.1:80: Connection refused" */
 static int fail_all(struct race *x, int err, const char *network, const char *address) {
     char text[256];
     size_t at = 0;

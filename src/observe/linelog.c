@@ -15,6 +15,7 @@
  */
 #include "base/spin.h"
 #include "linelog_file.h"
+#include "runtime/sched.h"
 #include <cygnet/context.h>
 #include <cygnet/log.h>
 #include <cygnet/runtime.h>
@@ -288,7 +289,7 @@ int cyg_linelog_open(const char *path, const cyg_linelog_opts *opts, cyg_linelog
     cyg_linelog *l = alloc_log(opts);
     if (!l) return CYG_ENOMEM;
     int err = cyg_linefile_open(&l->file, path);
-    if (err < 0) return free_log(l), err;
+    if (err < 0) return free_log(l), cygrt_fail(err, "open %s: %s", path, cyg_strerror(err));
     cyg_waitgroup_add(&l->writer, 1);
     err = cyg_go_with(&(cyg_go_opts){.name = "linelog"}, writer, l);
     if (err < 0) {

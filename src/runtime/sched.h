@@ -133,7 +133,7 @@ struct g {
     _Atomic int wait_fd; /* the descriptor it last waited for: dumps must not follow wait_obj, which may be gone */
 
     struct cygrt_locals *locals; /* goroutine-local values (local.c); NULL: none */
-    char *detail;                /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
+    struct cygrt_detail *detail; /* cyg_err_detail's text, 256 bytes, allocated at the first failure that has one */
     const void *wait_obj;
     const char *wait_name; /* its name, for the reasons of channels and pools; NULL: none. Stays until the program ends */
     char *lo, *hi;         /* the stack: lo is above the guard, hi below this struct */

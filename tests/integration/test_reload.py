@@ -46,9 +46,12 @@ def test_bad_configuration_keeps_the_old_one(gateway, app):
     unusable["listeners"] = config["listeners"] + [
         {"name": "taken", "address": "127.0.0.1:%d" % a.port, "routes": [{"name": "all", "cluster": "app"}]}]
     assert not g.reload(unusable)  # all or nothing: the address is in use
+    assert g.log.wait(r'error listen-failed name=taken error="listen tcp 127\.0\.0\.1:%d: ' % a.port)
+    assert not g.reload(dict(config, version="v4", access_log={"path": "/nowhere/access.log"}))
+    assert g.log.wait(r'error access-log-failed name=/nowhere/access\.log error="open /nowhere/access\.log: ')
     assert version_in_force(g) == "v1"
     assert g.get("/echo").status == 200
-    assert g.metric("cygnet_config_reloads_total", result="failed") == 3
+    assert g.metric("cygnet_config_reloads_total", result="failed") == 4
     assert g.reload(dict(config, version="v5"))
     assert version_in_force(g) == "v5"
     assert g.stop() == 0

@@ -39,6 +39,7 @@ static int lose_the_directory(void *arg) {
     cyg_linelog *l = NULL;
     TRY(cyg_linelog_open(file, NULL, &l) == -ENOENT);
     TRY(l == NULL);
+    TRY(strncmp(cyg_err_detail(), "open ", 5) == 0 && strstr(cyg_err_detail(), file));
     TRY(mkdir(below, 0700) == 0);
     TRY(cyg_linelog_open(file, NULL, &l) == 0);
     TRY(rename(file, other) == 0);

@@ -1,5 +1,5 @@
-/* test_go.c: starting goroutines: arguments, limits, numbers, options; starting and stopping the runtime, forks, and how many Ps
- * there are.
+/* test_go.c: starting goroutines: arguments, limits, numbers, options; starting and stopping the runtime, forks, how many Ps
+ * there are, and how failures are printed.
  */
 #include "../rt.h"
 
@@ -233,8 +233,35 @@ static void test_main_maps_results_to_exit_codes(void **state) {
     }
 }
 
+/* ---- what cyg_fail prints --------------------------------------------------------------------------------------------- */
+
+static int fail_in_turn(int argc, char **argv) {
+    (void)argc, (void)argv;
+    cyg_file *f;
+    cyg_addr a;
+    (void)cyg_fail("read", CYG_EOF);
+    (void)cyg_fail("page", cyg_file_open("/nowhere/page", O_RDONLY, 0, &f));
+    (void)cyg_fail("write", -EPIPE);
+    (void)cyg_fail("address", cyg_addr_parse("tcp", "here", &a));
+    return 0;
+}
+static int print_failures(int argc, char **argv) { return cyg_main(fail_in_turn, argc, argv); }
+
+/* Not twice what the detail says, and not what an earlier failure had to add. */
+static void test_a_failure_is_printed_with_its_own_detail(void **state) {
+    (void)state;
+    rt_spawn("failures", NULL, NULL, &res);
+    CHECK_EXIT(&res, 0);
+    const char *head = "read: end of stream\n"
+                       "page: open /nowhere/page: No such file or directory\n"
+                       "write: Broken pipe\n"
+                       "address: text not understood (address \"here\": expected ";
+    if (strncmp(res.err, head, strlen(head)) != 0) rt_fail(__FILE__, __LINE__, "%s", res.err);
+}
+
 int main(int argc, char **argv) {
-    static const struct rt_child kids[] = {{"procs", say_procs}, {"main", run_main}, {NULL, NULL}};
+    static const struct rt_child kids[] = {
+        {"procs", say_procs}, {"main", run_main}, {"failures", print_failures}, {NULL, NULL}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_go_copy_copies),
         cmocka_unit_test(test_go_copy_refuses_what_is_too_large),
@@ -251,6 +278,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_affinity_is_respected),
         cmocka_unit_test(test_options_come_before_the_environment),
         cmocka_unit_test(test_main_maps_results_to_exit_codes),
+        cmocka_unit_test(test_a_failure_is_printed_with_its_own_detail),
     };
     int code = rt_child_main(argc, argv, kids);
     return code >= 0 ? code : cmocka_run_group_tests(tests, NULL, NULL);
