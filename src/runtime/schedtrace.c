@@ -1,5 +1,5 @@
 /* schedtrace.c: CYGNET_DEBUG=schedtrace=N: every N milliseconds sysmon writes a line about the scheduler to standard error, as Go's does:
- *     SCHED 2004ms: procs=2 idle=1 threads=4 spinning=0 lost=0 global=0 [0 3] switches=+81234 steals=+12 retakes=+0
+ *     SCHED 2004ms: procs=2 idle=1 threads=4 spinning=0 lost=0 global=0 [0 3] goroutines=13 timers=5 switches=+81234 steals=+12 retakes=+0
  * In brackets the length of each P's run queue; with + what has happened since the line before. */
 #include "runtime/queue.h"
 #include "runtime/sched.h"

@@ -188,7 +188,7 @@ const struct bad_document bad_documents[] = {
     {"nothing for a text", DOC("version: ~\n" L C),
      "t.yaml:1:10: version: found nothing, expected a label of letters, digits and ._:+/@-, such as \"2026-11-23.1\""},
     {"endpoint as a map", DOC(V L "clusters: [{name: c, endpoints: [{address: '127.0.0.1:1'}]}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found a map, expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found a map, expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"one endpoint without a list", DOC(V L "clusters: [{name: c, endpoints: '127.0.0.1:1'}]\n"),
      "t.yaml:3:33: clusters[0].endpoints: found \"127.0.0.1:1\", expected a list"},
     {"no endpoints", DOC(V L "clusters: [{name: c, endpoints: []}]\n"),

@@ -95,20 +95,20 @@ const struct bad_document bad_values[] = {
     {"empty Unix path", DOC(V "listeners: [{name: web, address: 'unix:', routes: [{name: r, cluster: c}]}]\n" C),
      "t.yaml:2:34: listeners[0].address: found \"unix:\", expected an address such as \":8080\", \"127.0.0.1:8080\" or \"unix:/run/cygnet.sock\""},
     {"Unix path too long", DOC(V L "clusters: [{name: c, endpoints: ['unix:/pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp']}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found \"unix:/pppppppppppppppppppppppppppppppppppppppppppppppppppppp...\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found \"unix:/pppppppppppppppppppppppppppppppppppppppppppppppppppppp...\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"endpoint by name", DOC(V L "clusters: [{name: c, endpoints: ['orders.svc:80']}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found \"orders.svc:80\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found \"orders.svc:80\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"endpoint without a host", DOC(V L "clusters: [{name: c, endpoints: [':9001']}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found \":9001\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found \":9001\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"endpoint on every address", DOC(V L "clusters: [{name: c, endpoints: ['0.0.0.0:9001', '[::]:9001']}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found \"0.0.0.0:9001\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)\n"
-     "t.yaml:3:50: clusters[0].endpoints[1]: found \"[::]:9001\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found \"0.0.0.0:9001\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)\n"
+     "t.yaml:3:50: clusters[0].endpoints[1]: found \"[::]:9001\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"endpoint on port 0", DOC(V L "clusters: [{name: c, endpoints: ['127.0.0.1:0']}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found \"127.0.0.1:0\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found \"127.0.0.1:0\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"endpoint as a URL", DOC(V L "clusters: [{name: c, endpoints: ['http://127.0.0.1:80']}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found \"http://127.0.0.1:80\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found \"http://127.0.0.1:80\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"endpoint without a value", DOC(V L "clusters: [{name: c, endpoints: [~]}]\n"),
-     "t.yaml:3:34: clusters[0].endpoints[0]: found nothing, expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)"},
+     "t.yaml:3:34: clusters[0].endpoints[0]: found nothing, expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)"},
     {"bad admin address", DOC(V L C "admin: {address: 9901}\n"),
      "t.yaml:4:18: admin.address: found \"9901\", expected an address such as \"127.0.0.1:9901\" or \"unix:/run/cygnet-admin.sock\""},
     {"block that is none", DOC(V LISTENER("    trusted: [10.0.0.0/33, 10.0.0/8, 'fd00::/129', lan, 10.0.0.0/]\n") C),
@@ -197,7 +197,7 @@ const struct bad_document bad_values[] = {
      "t.yaml:1:1: key \"version\" is missing, expected a label of letters, digits and ._:+/@-, such as \"2026-11-23.1\"\n"
      "t.yaml:1:18: drain.timeout: found \"1\", expected a duration such as 500ms, 2s or 1m30s\n"
      "t.yaml:3:20: listeners[0].routes[0].cluster: found \"d\", expected the name of a cluster; there is no such one\n"
-     "t.yaml:5:34: clusters[0].endpoints[0]: found \"x\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (names are not looked up)\n"
+     "t.yaml:5:34: clusters[0].endpoints[0]: found \"x\", expected an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/app.sock\" (with a port from 1 to 65535; names are not looked up)\n"
      "t.yaml:6:18: admin.address: found \"y\", expected an address such as \"127.0.0.1:9901\" or \"unix:/run/cygnet-admin.sock\""},
     {"what could not be read is no match", DOC(V ROUTES("{name: r, cluster: c, match: {host: 'a:1'}},\n" "{name: s, cluster: c}\n") C),
      "t.yaml:3:37: listeners[0].routes[0].match.host: found \"a:1\", expected a host such as shop.example.com or \"*.example.com\", without a port"},
