@@ -77,10 +77,12 @@ bench-primitives: setup $(BUILD)/build.ninja ## goroutines, channels, locks and 
 	@$(PYTHON) bench/primitives.py --build $(BUILD) $(if $(filter 1,$(JSON)),--json)
 
 install: setup $(BUILD)/build.ninja ## library, headers, cygnet.pc, binary and gdb script under PREFIX (/usr/local), inside DESTDIR
+	@top=$(abspath $(DESTDIR))$(PREFIX); mkdir -p "$$top/include/cygnet" 2>/dev/null && test -w "$$top/include/cygnet" || \
+	{ echo "$$top cannot be written to: sudo make install, or make install PREFIX=a directory of yours" >&2; exit 1; }
 	@test "$$(cat $(BUILD)/.prefix)" = "$(PREFIX)" || meson setup --reconfigure $(BUILD) --prefix=$(PREFIX) >/dev/null
 	@echo $(PREFIX) >$(BUILD)/.prefix
 	@$(NINJA) --quiet
-	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+	@DESTDIR=$(abspath $(DESTDIR)) meson install -C $(BUILD) --no-rebuild --quiet
 	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
 clean: ## remove what was built

@@ -22,6 +22,15 @@ def installed(root, build, tmp_path_factory):
     return dest
 
 
+def test_a_place_that_cannot_be_written_to_is_one_sentence(root, build):
+    done = subprocess.run(
+        ["make", "-s", "install", f"BUILD={build}", "PREFIX=/dev/null"], cwd=root,
+        env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")}, capture_output=True, text=True, timeout=600,
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("/dev/null cannot be written to: sudo make install")
+
+
 def pkg_config(dest, *args):
     env = {
         **os.environ,
