@@ -507,6 +507,7 @@ static inline bool known_empty(struct conn *c) {
 /* An event that was counted before a short read is stale: drops it, or a record would start for nothing. */
 static inline void drop_stale_event(struct conn *c) {
     uintptr_t ready = CYGRT_PD_READY;
+    if (atomic_load(&c->pd.slot[CYGRT_READ]) != ready) return;
     atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
     if (c->drained_at != atomic_load_explicit(&c->pd.read_events, memory_order_acquire))
         atomic_store(&c->pd.slot[CYGRT_READ], CYGRT_PD_READY);

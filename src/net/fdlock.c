@@ -1,15 +1,8 @@
-/* fdlock.c: see internal.h. The word: bit 0 closed, bit 1 + side locked, 20 bits of users, 20 bits of waiters per side. */
+/* fdlock.c: what fdlocks do when somebody else is there; see internal.h. */
 #include "net/internal.h"
 
 #include "base/fatal.h"
 #include "base/spin.h"
-
-#define CLOSED 1ull
-#define LOCKED(side) (2ull << (side))
-#define USER (1ull << 3)
-#define USERS (((1ull << 20) - 1) << 3)
-#define WAITER(side) (1ull << (23 + 20 * (side)))
-#define WAITERS(side) (((1ull << 20) - 1) << (23 + 20 * (side)))
 
 static __attribute__((noreturn)) void too_many(void) { cyg_fatal("more than a million goroutines use one connection"); }
 
@@ -17,8 +10,9 @@ static __attribute__((noreturn)) void too_many(void) { cyg_fatal("more than a mi
  * stays as a pass, and the next to wait looks once more than it must. */
 static void forget_waiter(struct fdlock *l, enum fd_side side) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
-    while ((old & WAITERS(side)) && !atomic_compare_exchange_weak_explicit(&l->word, &old, old - WAITER(side),
-                                                                           memory_order_relaxed, memory_order_relaxed))
+    while ((old & FDLOCK_WAITERS(side)) &&
+           !atomic_compare_exchange_weak_explicit(&l->word, &old, old - FDLOCK_WAITER(side), memory_order_relaxed,
+                                                  memory_order_relaxed))
         ;
 }
 
@@ -45,13 +39,15 @@ static void wake_side(struct fdlock *l, enum fd_side side) {
     if (g) cygrt_unpark(g);
 }
 
-int fdlock_acquire(struct fdlock *l, enum fd_side side) {
+int fdlock_acquire_slow(struct fdlock *l, enum fd_side side) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
-        if (old & CLOSED) return CYG_ECLOSED;
-        bool take = !(old & LOCKED(side));
-        uint64_t now = take ? (old | LOCKED(side)) + USER : old + WAITER(side);
-        if ((take && (old & USERS) == USERS) || (!take && (old & WAITERS(side)) == WAITERS(side))) too_many();
+        if (old & FDLOCK_CLOSED) return CYG_ECLOSED;
+        bool take = !(old & FDLOCK_LOCKED(side));
+        uint64_t now = take ? (old | FDLOCK_LOCKED(side)) + FDLOCK_USER : old + FDLOCK_WAITER(side);
+        if ((take && (old & FDLOCK_USERS) == FDLOCK_USERS) ||
+            (!take && (old & FDLOCK_WAITERS(side)) == FDLOCK_WAITERS(side)))
+            too_many();
         if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acquire, memory_order_relaxed))
             continue;
         if (take) return 0;
@@ -61,43 +57,45 @@ int fdlock_acquire(struct fdlock *l, enum fd_side side) {
     }
 }
 
-bool fdlock_release(struct fdlock *l, enum fd_side side) {
+bool fdlock_release_slow(struct fdlock *l, enum fd_side side) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
-        CYG_ASSERT((old & LOCKED(side)) && (old & USERS));
-        uint64_t now = (old & ~LOCKED(side)) - USER;
-        bool wake = (old & WAITERS(side)) != 0;
-        if (wake) now -= WAITER(side);
+        CYG_ASSERT((old & FDLOCK_LOCKED(side)) && (old & FDLOCK_USERS));
+        uint64_t now = (old & ~FDLOCK_LOCKED(side)) - FDLOCK_USER;
+        bool wake = (old & FDLOCK_WAITERS(side)) != 0;
+        if (wake) now -= FDLOCK_WAITER(side);
         if (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acq_rel, memory_order_relaxed))
             continue;
         if (wake) wake_side(l, side);
-        return (now & (CLOSED | USERS)) == CLOSED;
+        return (now & (FDLOCK_CLOSED | FDLOCK_USERS)) == FDLOCK_CLOSED;
     }
 }
 
 int fdlock_use(struct fdlock *l) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
-        if (old & CLOSED) return CYG_ECLOSED;
-        if ((old & USERS) == USERS) too_many();
-        if (atomic_compare_exchange_weak_explicit(&l->word, &old, old + USER, memory_order_acquire, memory_order_relaxed))
+        if (old & FDLOCK_CLOSED) return CYG_ECLOSED;
+        if ((old & FDLOCK_USERS) == FDLOCK_USERS) too_many();
+        if (atomic_compare_exchange_weak_explicit(&l->word, &old, old + FDLOCK_USER, memory_order_acquire,
+                                                  memory_order_relaxed))
             return 0;
     }
 }
 
 bool fdlock_unuse(struct fdlock *l) {
-    uint64_t now = atomic_fetch_sub_explicit(&l->word, USER, memory_order_acq_rel) - USER;
-    return (now & (CLOSED | USERS)) == CLOSED;
+    uint64_t now = atomic_fetch_sub_explicit(&l->word, FDLOCK_USER, memory_order_acq_rel) - FDLOCK_USER;
+    return (now & (FDLOCK_CLOSED | FDLOCK_USERS)) == FDLOCK_CLOSED;
 }
 
 int fdlock_close(struct fdlock *l) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed), now;
     do {
-        if (old & CLOSED) return CYG_ECLOSED;
-        if ((old & USERS) == USERS) too_many();
-        now = ((old | CLOSED) + USER) & ~(WAITERS(FD_READ) | WAITERS(FD_WRITE));
+        if (old & FDLOCK_CLOSED) return CYG_ECLOSED;
+        if ((old & FDLOCK_USERS) == FDLOCK_USERS) too_many();
+        now = ((old | FDLOCK_CLOSED) + FDLOCK_USER) & ~(FDLOCK_WAITERS(FD_READ) | FDLOCK_WAITERS(FD_WRITE));
     } while (!atomic_compare_exchange_weak_explicit(&l->word, &old, now, memory_order_acq_rel, memory_order_relaxed));
     for (int side = 0; side < 2; side++)
-        for (uint64_t n = (old & WAITERS(side)) >> (23 + 20 * side); n > 0; n--) wake_side(l, (enum fd_side)side);
+        for (uint64_t n = (old & FDLOCK_WAITERS(side)) >> (23 + 20 * side); n > 0; n--)
+            wake_side(l, (enum fd_side)side);
     return 0;
 }

@@ -23,11 +23,38 @@ struct fdlock {
 
 enum fd_side { FD_READ = 0, FD_WRITE = 1 };
 
-int fdlock_acquire(struct fdlock *l, enum fd_side side); /* 0, CYG_ECLOSED, or the context's; parks while another has it */
-bool fdlock_release(struct fdlock *l, enum fd_side side); /* true: closed, and this was the last user */
-int fdlock_use(struct fdlock *l);                         /* a user without a side; 0 or CYG_ECLOSED */
-bool fdlock_unuse(struct fdlock *l);                      /* as fdlock_release */
-int fdlock_close(struct fdlock *l); /* marks closed, wakes those that wait for a side; caller is a user then */
+/* The word: bit 0 closed, bit 1 + side locked, 20 bits of users, 20 bits of waiters per side. */
+#define FDLOCK_CLOSED 1ull
+#define FDLOCK_LOCKED(side) (2ull << (side))
+#define FDLOCK_USER (1ull << 3)
+#define FDLOCK_USERS (((1ull << 20) - 1) << 3)
+#define FDLOCK_WAITER(side) (1ull << (23 + 20 * (side)))
+#define FDLOCK_WAITERS(side) (((1ull << 20) - 1) << (23 + 20 * (side)))
+
+int fdlock_acquire_slow(struct fdlock *l, enum fd_side side);
+bool fdlock_release_slow(struct fdlock *l, enum fd_side side);
+
+/* Nearly always nobody else is there, or one who uses the other side. */
+static inline int fdlock_acquire(struct fdlock *l,
+                                 enum fd_side side) { /* 0, CYG_ECLOSED, or the context's; parks while another has it */
+    uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
+    bool taken = (old & (FDLOCK_CLOSED | FDLOCK_LOCKED(side))) == 0 && old < FDLOCK_WAITER(FD_READ) - FDLOCK_USER &&
+                 atomic_compare_exchange_strong_explicit(&l->word, &old, old + FDLOCK_LOCKED(side) + FDLOCK_USER,
+                                                         memory_order_acquire, memory_order_relaxed);
+    return __builtin_expect(taken, 1) ? 0 : fdlock_acquire_slow(l, side);
+}
+
+/* True: closed, and this was the last user. */
+static inline bool fdlock_release(struct fdlock *l, enum fd_side side) {
+    uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
+    bool left = (old & (FDLOCK_CLOSED | FDLOCK_WAITERS(side))) == 0 && (old & FDLOCK_LOCKED(side)) &&
+                atomic_compare_exchange_strong_explicit(&l->word, &old, old - FDLOCK_LOCKED(side) - FDLOCK_USER,
+                                                        memory_order_acq_rel, memory_order_relaxed);
+    return __builtin_expect(left, 1) ? false : fdlock_release_slow(l, side);
+}
+int fdlock_use(struct fdlock *l);    /* a user without a side; 0 or CYG_ECLOSED */
+bool fdlock_unuse(struct fdlock *l); /* as fdlock_release */
+int fdlock_close(struct fdlock *l);  /* marks closed, wakes those that wait for a side; caller is a user then */
 
 union sockaddr_any {
     struct sockaddr sa;

@@ -4,16 +4,6 @@
 
 #include "base/fatal.h"
 
-/* By the P's clock, unless a tick has passed since it was read: a goroutine that always finds bytes never comes to a dispatch. */
-static bool expired(struct cygrt_pd *pd, enum cygrt_mode mode) {
-    cyg_time d = atomic_load_explicit(&pd->deadline[mode], memory_order_relaxed);
-    if (!d) return false;
-    struct m *m = cygrt_m();
-    struct p *p = m ? m->p : NULL;
-    bool fresh = p && !atomic_load_explicit(&p->clock_old, memory_order_relaxed);
-    return (fresh ? cygrt_p_now(p) : cyg_now()) >= d;
-}
-
 static void count_left(void) {
     struct cygrt_visit v = cygrt_visit_begin();
     if (v.p)
@@ -23,24 +13,32 @@ static void count_left(void) {
     cygrt_visit_end(v);
 }
 
-static void count_taken(void) {
-    struct cygrt_visit v = cygrt_visit_begin();
-    if (v.p)
-        CYGRT_COUNT(v.p->n_taken);
+static inline void count_taken_by(struct p *p) {
+    if (p)
+        CYGRT_COUNT(p->n_taken);
     else
         atomic_fetch_add_explicit(&cygrt_sched.n_taken, 1, memory_order_relaxed);
+}
+
+/* Nobody starts the record any more; its owner has its deadline again. */
+static void take_back(struct cygrt_pd *pd) {
+    struct cygrt_visit v = cygrt_visit_begin();
+    count_taken_by(v.p);
     cygrt_visit_end(v);
+    atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
 }
 
 static void start_record(struct cygrt_pd *pd, int why) {
     pd->record.why = why;
     atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
-    count_taken();
-    cygrt_enqueue(&pd->record.task, false);
+    struct cygrt_visit v = cygrt_visit_begin();
+    count_taken_by(v.p);
+    cygrt_enqueue_on(v.p, &pd->record.task, false);
+    cygrt_visit_end(v);
 }
 
 /* Takes whoever waits in a slot and wakes it. An event that finds nobody stays as READY; a deadline or close does not. */
-static void wake_slot(struct cygrt_pd *pd, enum cygrt_mode mode, bool event, int why) {
+static __attribute__((noinline)) void wake_slot(struct cygrt_pd *pd, enum cygrt_mode mode, bool event, int why) {
     uintptr_t v = atomic_load(&pd->slot[mode]);
     for (;;) {
         if (v == CYGRT_PD_READY || (v == CYGRT_PD_NIL && !event)) return;
@@ -60,7 +58,8 @@ void cygrt_pd_ready(struct cygrt_pd *pd, bool in, bool out, bool end) {
         atomic_fetch_add_explicit(&pd->read_events, 1, memory_order_release);
         wake_slot(pd, CYGRT_READ, true, 0);
     }
-    if (out || end) wake_slot(pd, CYGRT_WRITE, true, 0);
+    /* Nearly every event says that there is room, which is seldom news. */
+    if ((out || end) && atomic_load(&pd->slot[CYGRT_WRITE]) != CYGRT_PD_READY) wake_slot(pd, CYGRT_WRITE, true, 0);
 }
 
 /* A deadline's timer. It may be early, because deadlines that move later do not move it: then it goes to where they are.
@@ -79,7 +78,7 @@ static cyg_time fire(struct cygrt_timer *t, cyg_time now) {
     return 0;
 }
 
-static void ensure_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
+static __attribute__((noinline)) void move_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
     struct cygrt_pd_timer *pt = &pd->timer[mode];
     for (;;) {
         cyg_time d = atomic_load(&pd->deadline[mode]);
@@ -92,19 +91,16 @@ static void ensure_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
     }
 }
 
+static inline void ensure_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
+    cyg_time d = atomic_load(&pd->deadline[mode]);
+    if (d != 0 && __builtin_expect(atomic_load(&pd->timer[mode].armed) > d, 0)) move_timer(pd, mode);
+}
+
 void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t) {
     if (atomic_load_explicit(&pd->deadline[mode], memory_order_relaxed) == t) return;
     atomic_store(&pd->deadline[mode], t);
     uintptr_t v = atomic_load(&pd->slot[mode]);
     if (v != CYGRT_PD_NIL && v != CYGRT_PD_READY) ensure_timer(pd, mode); /* else the next wait arms it */
-}
-
-int cygrt_pd_check(struct cygrt_pd *pd, enum cygrt_mode mode) {
-    if (atomic_load(&pd->closing)) return CYG_ECLOSED;
-    struct g *g = cygrt_g();
-    int err = g ? cygrt_ctx_err(g) : 0;
-    if (err) return err;
-    return expired(pd, mode) ? CYG_ETIMEDOUT : 0;
 }
 
 /* Whoever waits stands in the slot before it looks at `unwatched`; unwatch looks at the slot after it has told the kernel. So
@@ -125,35 +121,42 @@ void cygrt_pd_unwatch(struct cygrt_pd *pd) {
     }
 }
 
+/* An error is told, the event that was taken stays. */
+static int give_back(struct cygrt_pd *pd, enum cygrt_mode mode, int err) {
+    uintptr_t v = CYGRT_PD_NIL;
+    (void)atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_READY);
+    return err;
+}
+
 int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
     struct g *g = cygrt_g();
     if (!g) cyg_fatal("a call that parks was made outside a goroutine");
     atomic_store_explicit(&g->wait_fd, pd->fd, memory_order_relaxed);
     for (;;) {
-        int err = cygrt_pd_check(pd, mode);
-        if (err) return err;
-        uintptr_t v = CYGRT_PD_READY;
-        if (atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) return 0;
+        int err;
+        uintptr_t v = atomic_load(&pd->slot[mode]);
+        if (v == CYGRT_PD_READY && atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL))
+            return (err = cygrt_pd_check(pd, mode)) == 0 ? 0 : give_back(pd, mode, err);
         if (v != CYGRT_PD_NIL) cyg_fatal("two goroutines wait for the same direction of descriptor %d", pd->fd);
         cygrt_prepare(g);
         if (!atomic_compare_exchange_strong(&pd->slot[mode], &v, (uintptr_t)g)) {
             cygrt_cancel_prepare(g);
             continue; /* an event came in between */
         }
-        ensure_timer(pd, mode);
-        if (mode == CYGRT_READ) watch(pd);
-        if ((err = cygrt_pd_check(pd, mode)) == 0)
+        if ((err = cygrt_pd_check(pd, mode)) == 0) {
+            ensure_timer(pd, mode);
+            if (mode == CYGRT_READ) watch(pd);
             cygrt_park(g, mode == CYGRT_READ ? CYGRT_R_READ : CYGRT_R_WRITE, pd);
-        else
+        } else {
             cygrt_cancel_prepare(g);
+        }
         v = (uintptr_t)g;
-        if (atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL))
+        if (atomic_load(&pd->slot[mode]) == v && atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) {
+            if (err) return err;
             continue; /* nobody took us: look again */
-        /* An event took us out of the slot, or a deadline or close. If an error is told, the event must not be lost. */
-        if ((err = cygrt_pd_check(pd, mode)) == 0) return 0;
-        v = CYGRT_PD_NIL;
-        (void)atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_READY);
-        return err;
+        }
+        /* An event took us out of the slot, or a deadline or close. */
+        return (err = cygrt_pd_check(pd, mode)) == 0 ? 0 : give_back(pd, mode, err);
     }
 }
 
@@ -166,8 +169,7 @@ int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg
     for (;;) {
         if (v == CYGRT_PD_READY || atomic_load(&pd->closing)) {
             if (atomic_load(&pd->closing)) {
-                count_taken();
-                atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
+                take_back(pd);
                 return CYG_ECLOSED;
             }
             if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, CYGRT_PD_NIL)) continue;
@@ -186,8 +188,7 @@ int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg
 bool cygrt_pd_cancel_record(struct cygrt_pd *pd) {
     uintptr_t me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
     if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &me, CYGRT_PD_NIL)) return false;
-    count_taken();
-    atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
+    take_back(pd);
     return true;
 }
 
