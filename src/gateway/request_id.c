@@ -54,7 +54,7 @@ static inline char *put_hex(char *w, uint64_t v, int bytes) {
 }
 
 void cyg_gw_ids_next(struct cyg_gw_ids *ids, unsigned shard, char out[CYG_GW_REQUEST_ID_BYTES]) {
-    shard %= ids->shards;
+    if (shard >= ids->shards) shard %= ids->shards;
     uint64_t count = __atomic_fetch_add(&ids->cells[shard].count, 1, __ATOMIC_RELAXED);
     uint64_t c = (uint64_t)shard << 52 | (count & ((1ull << 52) - 1));
     uint64_t hi = mix(mix(c + ids->key[0]) ^ ids->key[1]);

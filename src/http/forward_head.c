@@ -71,37 +71,43 @@ static void put_request_fields(struct cyg_h1_out *o, const struct cyg_h1_head *h
 }
 
 /* X-Forwarded-For as one list: what a trusted client brought, then the client's own address. */
-static void put_forwarded(struct cyg_h1_out *o, const cyg_http_req *req, const cyg_http_forward_opts *opts) {
-    const struct cyg_h1_head *h = &req->h;
-    const struct http_conn *hc = req->x->hc;
+static void put_forwarded_for(struct cyg_h1_out *o, const struct cyg_h1_head *h, cyg_str client) {
     size_t before = o->n;
     cyg_h1_put_lit(o, "X-Forwarded-For: ");
     size_t begin = o->n;
-    if (opts->keep_forwarded && seen(h, CYG_HTTP_X_FORWARDED_FOR))
-        for (unsigned i = 0; i < h->nfields; i++) {
-            if (h->fields[i].id != CYG_HTTP_X_FORWARDED_FOR || h->fields[i].value.n == 0) continue;
-            if (o->n > begin) cyg_h1_put_lit(o, ", ");
-            cyg_h1_put_str(o, h->fields[i].value);
-        }
-    if (o->n > begin && hc->peer_ip_n > 0) cyg_h1_put_lit(o, ", ");
-    cyg_h1_put(o, hc->peer_text + hc->peer_ip_at, hc->peer_ip_n);
+    for (unsigned i = 0; i < h->nfields; i++) {
+        if (h->fields[i].id != CYG_HTTP_X_FORWARDED_FOR || h->fields[i].value.n == 0) continue;
+        if (o->n > begin) cyg_h1_put_lit(o, ", ");
+        cyg_h1_put_str(o, h->fields[i].value);
+    }
+    if (o->n > begin && client.n > 0) cyg_h1_put_lit(o, ", ");
+    cyg_h1_put_str(o, client);
     if (o->n == begin)
         o->n = before; /* a Unix socket's client has no address */
     else
         cyg_h1_put_lit(o, "\r\n");
+}
+
+static void put_forwarded(struct cyg_h1_out *o, const cyg_http_req *req, const cyg_http_forward_opts *opts) {
+    const struct cyg_h1_head *h = &req->h;
+    const struct http_conn *hc = req->x->hc;
+    cyg_str client = {hc->peer_text + hc->peer_ip_at, hc->peer_ip_n};
+    if (opts->keep_forwarded && seen(h, CYG_HTTP_X_FORWARDED_FOR))
+        put_forwarded_for(o, h, client);
+    else if (client.n > 0)
+        cyg_h1_put_line(o, "X-Forwarded-For: ", client, "\r\n");
     if (!(opts->keep_forwarded && seen(h, CYG_HTTP_X_FORWARDED_PROTO)))
         cyg_h1_put_lit(o, "X-Forwarded-Proto: http\r\n");
     if (h->host.n > 0 && !(opts->keep_forwarded && seen(h, CYG_HTTP_X_FORWARDED_HOST)))
-        cyg_h1_put_field(o, CYG_STR("X-Forwarded-Host"), h->host);
+        cyg_h1_put_line(o, "X-Forwarded-Host: ", h->host, "\r\n");
 }
 
 static void put_via(struct cyg_h1_out *o, const struct cyg_h1_head *h, const cyg_http_forward_opts *opts) {
+    cyg_str name = opts->via.n > 0 ? opts->via : CYG_STR("cygnet");
     if (h->version == 10)
-        cyg_h1_put_lit(o, "Via: 1.0 ");
+        cyg_h1_put_line(o, "Via: 1.0 ", name, "\r\n");
     else
-        cyg_h1_put_lit(o, "Via: 1.1 ");
-    cyg_h1_put_str(o, opts->via.n > 0 ? opts->via : CYG_STR("cygnet"));
-    cyg_h1_put_lit(o, "\r\n");
+        cyg_h1_put_line(o, "Via: 1.1 ", name, "\r\n");
 }
 
 static void put_request_framing(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
@@ -143,11 +149,11 @@ int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_h
     if (err < 0) return err;
     struct cyg_h1_out o = {.p = cx->out_p, .n = 0, .cap = cx->out_cap, .full = false};
     put_request_line(&o, req);
-    cyg_h1_put_field(&o, CYG_STR("Host"), h->host.n > 0 ? h->host : CYG_STR(""));
+    cyg_h1_put_line(&o, "Host: ", h->host, "\r\n");
     put_request_fields(&o, h, opts);
     put_forwarded(&o, req, opts);
     put_via(&o, h, opts);
-    if (opts->request_id.n > 0) cyg_h1_put_field(&o, CYG_STR("X-Request-Id"), opts->request_id);
+    if (opts->request_id.n > 0) cyg_h1_put_line(&o, "X-Request-Id: ", opts->request_id, "\r\n");
     put_request_framing(&o, h);
     cx->out_n = o.n;
     return o.full ? CYG_ELIMIT : 0;

@@ -134,7 +134,10 @@ static int step_version(struct cyg_h1_head *h, struct in *in) {
 /* "HTTP/1.1 200" and the byte behind it. The space before an absent reason is not insisted on: servers leave it out. */
 static int step_status(struct cyg_h1_head *h, struct in *in) {
     const char *p = in->p;
-    size_t n = (size_t)(in->end - p), m = match_shape(p, n, "HTTP/0.0 000");
+    size_t n = (size_t)(in->end - p), m = 12;
+    if (n < 12 || memcmp(p, "HTTP/1.1 ", 9) != 0 || !cyg_h1_is(p[9], CYG_H1_DIGIT) || !cyg_h1_is(p[10], CYG_H1_DIGIT) ||
+        !cyg_h1_is(p[11], CYG_H1_DIGIT))
+        m = match_shape(p, n, "HTTP/0.0 000"); /* the longest prefix that may still become one */
     if (m >= 8 && p[5] != '1') return cyg_h1_fail(h, CYG_H1_R_VERSION);
     if (m < 12) return m == n ? CYG_H1_MORE : cyg_h1_fail(h, CYG_H1_R_BAD_STATUS_LINE);
     if (p[9] == '0') return cyg_h1_fail(h, CYG_H1_R_BAD_STATUS_LINE);

@@ -12,9 +12,7 @@ void cyg_h1_put_uint(struct cyg_h1_out *o, uint64_t v) {
 
 void cyg_h1_put_request_line(struct cyg_h1_out *o, cyg_str method, cyg_str target) {
     cyg_h1_put_str(o, method);
-    cyg_h1_put_lit(o, " ");
-    cyg_h1_put_str(o, target);
-    cyg_h1_put_lit(o, " HTTP/1.1\r\n");
+    cyg_h1_put_line(o, " ", target, " HTTP/1.1\r\n");
 }
 
 /* A status that is not of three digits would not be read by anybody: it goes out as 500. */
