@@ -47,7 +47,7 @@ struct shard {
 
 static struct shard shards[SHARDS];
 
-static inline unsigned own_shard(void) { return cyg_proc_hint() & (SHARDS - 1); }
+static inline unsigned own_shard(void) { return cygrt_proc_hint() & (SHARDS - 1); }
 static inline unsigned shards_used(void) { return cyg_procs() < SHARDS ? cyg_procs() : SHARDS; }
 
 static __attribute__((noinline)) struct shard *shard_try_again(struct shard *s) {
@@ -95,7 +95,7 @@ static __attribute__((noinline)) bool put_elsewhere(unsigned own, enum kind k, s
 /* Takes half of what was not needed lately off the shard's lists. */
 static __attribute__((noinline)) struct free_buf *sweep(struct shard *s) {
     struct free_buf *gone = NULL;
-    cyg_time now = cyg_now_cached();
+    cyg_time now = cygrt_now_cached();
     s->puts = 0;
     if (now < s->sweep_due) return NULL;
     s->sweep_due = now + SWEEP_EVERY;

@@ -53,7 +53,7 @@ void http_client_deadline(cyg_http_client_conn *cc, cyg_time deadline) {
     if (HTTP_UNLIKELY(cc->write_deadline)) cc->deadline = -1;
     if (cc->deadline == deadline) return;
     if (cc->deadline > 0 && deadline > 0 && cc->deadline < deadline &&
-        cc->deadline > deadline - (deadline - cyg_now_cached()) / 8)
+        cc->deadline > deadline - (deadline - cygrt_now_cached()) / 8)
         return;
     cc->write_deadline = false;
     cc->deadline = deadline;
@@ -224,7 +224,7 @@ int http_client_read_head(cyg_http_client_conn *cc) {
     http_body_init(&cx->body, cx->h.framing, cx->h.content_length);
     if (cx->h.seen & (1ull << CYG_HTTP_KEEP_ALIVE)) {
         cyg_duration t = http_keep_alive_timeout(&cx->h);
-        cc->pooled->keep_until = t > 0 ? cyg_now_cached() + t : 0;
+        cc->pooled->keep_until = t > 0 ? cygrt_now_cached() + t : 0;
     }
     return 0;
 }

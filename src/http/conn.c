@@ -23,7 +23,7 @@ static void linger_ready(void *arg, int why);
  * every so many requests. */
 static int go_idle(struct http_conn *hc) {
     cyg_duration idle = HTTP_LIKELY(hc->begun) ? hc->server->opts.idle_timeout : hc->server->opts.head_timeout;
-    cyg_time now = cyg_now_cached(), d = hc->read_deadline;
+    cyg_time now = cygrt_now_cached(), d = hc->read_deadline;
     if (HTTP_UNLIKELY(d < now + idle || d > now + idle + idle / 8)) {
         hc->read_deadline = d = now + idle + idle / 8;
         (void)cyg_set_read_deadline(hc->c, d);
@@ -82,7 +82,7 @@ void http_conn_start(cyg_http_server *s, cyg_conn *c) {
     hc->c = c;
     hc->server = s;
     hc->begun = s->opts.on_begin == NULL;
-    hc->shard = (uint16_t)(cyg_proc_hint() & (s->nshards - 1));
+    hc->shard = (uint16_t)(cygrt_proc_hint() & (s->nshards - 1));
     __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&s->nconns, 1, __ATOMIC_RELAXED);
     list_add(hc);
@@ -170,7 +170,7 @@ static int read_head(struct http_x *x, cyg_http_req *req) {
 
 static void req_init(cyg_http_req *req, struct http_x *x, cyg_http_field *fields) {
     req->x = x;
-    req->start = cyg_now_cached();
+    req->start = cygrt_now_cached();
     req->body_err = 0;
     req->rest = (cyg_str){NULL, 0};
     req->continue_due = req->pumped = req->peer_filled = false;

@@ -32,7 +32,7 @@ static void refresh(cyg_time now, uint64_t line[WORDS]) {
 }
 
 void http_put_date(struct cyg_h1_out *o) {
-    cyg_time now = cyg_now_cached();
+    cyg_time now = cygrt_now_cached();
     uint64_t line[WORDS];
     uint32_t seq = __atomic_load_n(&cache.seq, __ATOMIC_ACQUIRE);
     cyg_time until = __atomic_load_n(&cache.until, __ATOMIC_RELAXED);

@@ -43,7 +43,7 @@ static int fail(struct fwd *f, cyg_http_forward_status status, int err) {
 static int connect_up(struct fwd *f, bool fresh) {
     cyg_connpool_ask ask = {.deadline = f->opts->deadline, .fresh = fresh};
     int err = http_pool_get(f->pool, &ask, &f->cc);
-    f->r->connected = err < 0 ? 0 : cyg_now_cached();
+    f->r->connected = err < 0 ? 0 : cygrt_now_cached();
     if (HTTP_LIKELY(err == 0)) {
         f->r->reused = f->cc->pooled->uses > 1;
         f->pump.cc = f->cc;
@@ -135,7 +135,7 @@ static int read_answer(struct fwd *f) {
     for (;;) {
         int err = http_client_read_head(f->cc);
         if (HTTP_UNLIKELY(err < 0)) return err;
-        if (f->r->first_byte == 0) f->r->first_byte = cyg_now_cached();
+        if (f->r->first_byte == 0) f->r->first_byte = cygrt_now_cached();
         f->r->upstream_status = h->status;
         if (HTTP_LIKELY(h->status >= 200)) return 0;
         if (h->status == 101) return CYG_EPROTO; /* we asked for no upgrade */
@@ -231,6 +231,6 @@ int cyg_http_forward(cyg_http_req *req, cyg_http_res *res, cyg_http_pool *pool, 
         cyg_http_pool_put(f.cc);
     }
     if (err == 0 && (err = cyg_http_res_end(res)) < 0) (void)client_gone(&f);
-    r->done = cyg_now_cached();
+    r->done = cygrt_now_cached();
     return err;
 }

@@ -13,6 +13,7 @@
 #include <cygnet/sync.h>
 
 #include "proto/http1.h"
+#include "runtime/sched.h"
 
 #define HTTP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define HTTP_UNLIKELY(x) __builtin_expect(!!(x), 0)

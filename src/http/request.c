@@ -103,7 +103,7 @@ static int fill(cyg_http_req *req) {
     }
     int err = http_rd_room_for_body(&x->rd);
     if (err < 0) return err;
-    (void)cyg_set_read_deadline(x->hc->c, x->hc->read_deadline = cyg_now_cached() + x->s->opts.body_timeout);
+    (void)cyg_set_read_deadline(x->hc->c, x->hc->read_deadline = cygrt_now_cached() + x->s->opts.body_timeout);
     if (__atomic_load_n(&x->no_body, __ATOMIC_SEQ_CST))
         return CYG_ECANCELED; /* after the deadline: see http_pump_stop */
     ssize_t n = http_rd_fill(&x->rd, http_body_want(&req->body, &x->rd));

@@ -15,7 +15,7 @@
 /* ---- sending ---------------------------------------------------------------------------------------------------- */
 
 static inline void guard_write(struct http_x *x) {
-    cyg_time now = cyg_now_cached();
+    cyg_time now = cygrt_now_cached();
     cyg_duration t = x->s->opts.write_timeout;
     if (HTTP_LIKELY(x->hc->write_deadline >= now + t)) return;
     x->hc->write_deadline = now + t + t / 4;

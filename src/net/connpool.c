@@ -145,7 +145,7 @@ static void close_idle(cyg_connpool *p) {
 
 /* To the first who waits, untouched by the slots, if it may be used again at all. */
 static bool hand_over(struct pooled *pc) {
-    cyg_time now = cyg_now_cached();
+    cyg_time now = cygrt_now_cached();
     if (pc->life_until <= now || (pc->pub.keep_until > 0 && pc->pub.keep_until <= now)) return false; /* closed below */
     return pool_quiet(pc) && pool_turn_give(pc->pool, pc);
 }

@@ -75,7 +75,7 @@ static inline bool pool_closed(const cyg_connpool *p) { return __atomic_load_n(&
 static inline bool pool_has_waiters(const cyg_connpool *p) {
     return __atomic_load_n(&p->nwaiters, __ATOMIC_SEQ_CST) > 0;
 }
-static inline unsigned pool_home(const cyg_connpool *p) { return cyg_proc_hint() & (p->nshards - 1); }
+static inline unsigned pool_home(const cyg_connpool *p) { return cygrt_proc_hint() & (p->nshards - 1); }
 static inline void pool_count(uint64_t *counter) { __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED); }
 
 /* ---- connpool_slots.c ------------------------------------------------------------------------------------------- */

@@ -36,7 +36,7 @@ static int fill_in(struct pooled *pc, cyg_time deadline) {
     cyg_connpool *p = pc->pool;
     pc->pub.conn = pc->pub.socket;
     pc->pub.user = p->opts.user_bytes ? pc->user : NULL;
-    pc->pub.born = cyg_now_cached();
+    pc->pub.born = cygrt_now_cached();
     pc->life_until = p->opts.max_life > 0 ? pc->pub.born + jittered(p, p->opts.max_life) : INT64_MAX;
     pc->idle_for = jittered(p, p->opts.idle_timeout);
     pc->home = (uint16_t)pool_home(p);

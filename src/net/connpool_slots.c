@@ -143,7 +143,7 @@ static enum put put_once(struct pooled *pc, cyg_time until) {
 
 bool pool_slots_put(struct pooled *pc) {
     cyg_connpool *p = pc->pool;
-    cyg_time now = cyg_now_cached(), until = idle_until(pc, now);
+    cyg_time now = cygrt_now_cached(), until = idle_until(pc, now);
     pc->why = pc->until_why;
     if (POOL_UNLIKELY(until <= now)) return false;
     pc->why = CYG_CONNPOOL_MAX_IDLE;

@@ -13,6 +13,8 @@
 #include <cygnet/metrics.h>
 #include <cygnet/runtime.h>
 
+#include "runtime/sched.h"
+
 #define CYG_METRICS_CACHE_LINE 64
 #define CYG_METRICS_MAX_BOUNDS 64
 
@@ -71,7 +73,7 @@ struct cyg_histogram {
 
 /* The cell to count in now. */
 static inline unsigned cyg_metric_cell_now(const struct cyg_metric *m) {
-    unsigned hint = cyg_proc_hint();
+    unsigned hint = cygrt_proc_hint();
     return __builtin_expect(hint < m->ncells, 1) ? hint : hint % m->ncells;
 }
 

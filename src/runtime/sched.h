@@ -350,6 +350,18 @@ static inline struct g *cygrt_g(void) {
 }
 static inline cyg_time cygrt_p_now(struct p *p) { return atomic_load_explicit(&p->now, memory_order_relaxed); }
 
+/* cyg_proc_hint and cyg_now_cached, in place: a request asks some twenty times. */
+static inline unsigned cygrt_proc_hint(void) {
+    struct m *m = cygrt_m();
+    struct p *p = m ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
+    return p ? p->id : 0;
+}
+static inline cyg_time cygrt_now_cached(void) {
+    struct m *m = cygrt_m();
+    struct p *p = m ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
+    return p ? cygrt_p_now(p) : cyg_now();
+}
+
 /* d from now: now if d is negative, the end of time rather than an overflow. */
 static inline cyg_time cygrt_from_now(cyg_duration d) {
     cyg_time t = cyg_now();

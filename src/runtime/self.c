@@ -38,12 +38,6 @@ unsigned cyg_procs(void) {
     return atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) == S_OFF ? 0 : cygrt_sched.nprocs;
 }
 
-unsigned cyg_proc_hint(void) {
-    struct m *m = cygrt_m();
-    return m && m->p ? m->p->id : 0;
-}
+unsigned cyg_proc_hint(void) { return cygrt_proc_hint(); }
 
-cyg_time cyg_now_cached(void) {
-    struct m *m = cygrt_m();
-    return m && m->p ? cygrt_p_now(m->p) : cyg_now();
-}
+cyg_time cyg_now_cached(void) { return cygrt_now_cached(); }

@@ -62,7 +62,7 @@ cyg_objpool *cyg_objpool_new(size_t size, const cyg_objpool_opts *opts) {
     return p;
 }
 
-static struct line *my_line(cyg_objpool *p) { return &p->lines[cyg_proc_hint() % p->nlines]; }
+static struct line *my_line(cyg_objpool *p) { return &p->lines[cygrt_proc_hint() % p->nlines]; }
 
 /* What is in the slots of a line; NULL: nothing. */
 static struct head *take_from(struct line *l) {

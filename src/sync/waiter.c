@@ -28,7 +28,7 @@ static void wait_for_claimer(struct cyg_waiter *w, enum cygrt_reason reason, con
 
 static int why_end(const struct g *g, cyg_time deadline, bool cancellable) {
     int err = cancellable ? cygrt_ctx_err(g) : 0;
-    return !err && deadline && cyg_now_cached() >= deadline ? CYG_ETIMEDOUT : err;
+    return !err && deadline && cygrt_now_cached() >= deadline ? CYG_ETIMEDOUT : err;
 }
 
 int cyg_waitq_wait(cyg_waitq *q, uint32_t *lock, struct cyg_waiter *w, enum cygrt_reason reason, const void *obj,

@@ -39,7 +39,6 @@ struct cygrt_pd {
     struct cygrt_record record; /* for slot[READ] */
     cyg_time kept_deadline;     /* the reader's deadline, while the record's stands in its place; the record owner's */
     struct cygrt_pd_timer timer[2]; /* armed lazily: a deadline that moves later costs a store */
-    struct cygrt_pd *next_free;
 };
 
 /* Registers fd. pd is the caller's, zeroed or as the last unregister left it. exclusive: a listener, registered with every P.
