@@ -20,8 +20,8 @@ static uint32_t slab_lock;
 static struct conn *free_conns; /* guarded by slab_lock */
 static struct slab {
     struct slab *next;
-    struct conn conns[SLAB];
-} * slabs; /* guarded by slab_lock; kept so that leak checkers see what is alive */
+    struct conn conns[SLAB]; /* at cache lines of their own */
+} * slabs;                   /* guarded by slab_lock; kept so that leak checkers see what is alive */
 
 /* Slabs stay, so a look without the lock is at worst out of date. */
 bool conn_each(bool (*fn)(struct conn *c, void *arg), void *arg) {
@@ -47,8 +47,9 @@ static struct cygrt_pd_source source = {.each = each_pd};
 static struct conn *conn_alloc(void) {
     cyg_spin_lock(&slab_lock);
     if (!free_conns) {
-        struct slab *s = calloc(1, sizeof *s);
+        struct slab *s = aligned_alloc(_Alignof(struct slab), sizeof *s);
         if (s) {
+            memset(s, 0, sizeof *s);
             s->next = slabs;
             __atomic_store_n(&slabs, s, __ATOMIC_RELEASE);
             cygrt_pd_source_add(&source);

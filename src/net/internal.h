@@ -82,15 +82,20 @@ struct conn_user {
     uint32_t line, id; /* the lower half of its number */
 };
 
+/* What a request touches lies in three cache lines of six: the first, and the first two of the poll descriptor. */
 struct conn {
-    cyg_stream stream; /* first: a conn is a stream */
+    _Alignas(CYGRT_CACHELINE) cyg_stream stream; /* first: a conn is a stream */
     uint32_t magic;
     _Atomic uint32_t refs;
-    int fd;               /* -1: a pipe */
-    uint8_t kind;         /* conn_kind */
-    bool drained;         /* the last read left the socket empty ... */
-    uint16_t peer_family; /* of an IP peer of a stream, kept from accept or dial */
-    uint32_t drained_at;  /* ... when read_events had this value; both guarded by the read side */
+    int fd;                /* -1: a pipe */
+    uint8_t kind;          /* conn_kind */
+    bool drained;          /* the last read left the socket empty ... */
+    uint16_t peer_family;  /* of an IP peer of a stream, kept from accept or dial */
+    uint32_t drained_at;   /* ... when read_events had this value; both guarded by the read side */
+    struct conn_user user; /* relaxed atomics */
+    struct fdlock lock;    /* its word in the first line */
+    struct conn *next_free;
+    _Alignas(CYGRT_CACHELINE) struct cygrt_pd pd;
     union {
         struct {
             uint8_t peer_ip[16];
@@ -100,11 +105,10 @@ struct conn {
         struct packet_state *packet; /* CONN_UDP, CONN_UNIXGRAM */
         struct pipe_end pipe;        /* CONN_PIPE */
     };
-    struct fdlock lock;
-    struct cygrt_pd pd;
-    struct conn_user user; /* relaxed atomics */
-    struct conn *next_free;
 };
+_Static_assert(offsetof(struct conn, lock) + sizeof(uint64_t) == CYGRT_CACHELINE &&
+                   sizeof(struct conn) == (size_t)6 * CYGRT_CACHELINE,
+               "cache lines of struct conn");
 
 /* Streams and messages differ in their operations; so do sockets and pipes. */
 extern const cyg_stream_ops cyg_tcp_ops, cyg_unix_ops, cyg_unixpacket_ops, cyg_udp_ops, cyg_unixgram_ops, cyg_pipe_ops;

@@ -67,11 +67,12 @@ void cygrt_pd_ready(struct cygrt_pd *pd, bool in, bool out, bool end) {
  * the deadline is stored: one of the two sees the other. */
 static cyg_time fire(struct cygrt_timer *t, cyg_time now) {
     struct cygrt_pd_timer *pt = (struct cygrt_pd_timer *)t;
-    atomic_store(&pt->armed, INT64_MAX);
+    _Atomic int64_t *armed = &pt->pd->armed[pt->mode];
+    atomic_store(armed, INT64_MAX);
     cyg_time d = atomic_load(&pt->pd->deadline[pt->mode]);
     if (d == 0) return 0;
     if (now < d) {
-        atomic_store(&pt->armed, d);
+        atomic_store(armed, d);
         return d;
     }
     wake_slot(pt->pd, pt->mode, false, CYG_ETIMEDOUT);
@@ -79,21 +80,20 @@ static cyg_time fire(struct cygrt_timer *t, cyg_time now) {
 }
 
 static __attribute__((noinline)) void move_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
-    struct cygrt_pd_timer *pt = &pd->timer[mode];
     for (;;) {
         cyg_time d = atomic_load(&pd->deadline[mode]);
-        if (d == 0 || atomic_load(&pt->armed) <= d) return;
-        atomic_store(&pt->armed, d);
-        cygrt_timer_arm(&pt->t, d);
+        if (d == 0 || atomic_load(&pd->armed[mode]) <= d) return;
+        atomic_store(&pd->armed[mode], d);
+        cygrt_timer_arm(&pd->timer[mode].t, d);
         if (atomic_load(&pd->deadline[mode]) == d)
             return; /* else somebody else has set it: the timer must not be later */
-        atomic_store(&pt->armed, INT64_MAX);
+        atomic_store(&pd->armed[mode], INT64_MAX);
     }
 }
 
 static inline void ensure_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
     cyg_time d = atomic_load(&pd->deadline[mode]);
-    if (d != 0 && __builtin_expect(atomic_load(&pd->timer[mode].armed) > d, 0)) move_timer(pd, mode);
+    if (d != 0 && __builtin_expect(atomic_load(&pd->armed[mode]) > d, 0)) move_timer(pd, mode);
 }
 
 void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t) {
@@ -202,7 +202,7 @@ void cygrt_pd_open(struct cygrt_pd *pd, int fd) {
         pt->t.fire = fire;
         pt->pd = pd;
         pt->mode = (enum cygrt_mode)i;
-        atomic_store_explicit(&pt->armed, INT64_MAX, memory_order_relaxed);
+        atomic_store_explicit(&pd->armed[i], INT64_MAX, memory_order_relaxed);
     }
     atomic_store_explicit(&pd->ended, 0, memory_order_relaxed);
     atomic_store_explicit(&pd->closing, 0, memory_order_relaxed);

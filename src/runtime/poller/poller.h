@@ -21,11 +21,11 @@ enum cygrt_mode { CYGRT_READ = 0, CYGRT_WRITE = 1 };
 
 struct cygrt_pd_timer {
     struct cygrt_timer t;
-    _Atomic int64_t armed; /* it fires no later than this; INT64_MAX: perhaps not at all */
     struct cygrt_pd *pd;
     enum cygrt_mode mode;
 };
 
+/* Two cache lines are all that waiting and waking touch, where the struct begins at one. */
 struct cygrt_pd {
     _Atomic uintptr_t slot[2];
     _Atomic int64_t deadline[2]; /* 0: none */
@@ -36,8 +36,9 @@ struct cygrt_pd {
     _Atomic uint16_t tag;      /* in the event word: an event for a former life of this memory is dropped */
     int fd;
     struct p *home;             /* whose poller; NULL: a listener, known to all */
-    struct cygrt_record record; /* for slot[READ] */
     cyg_time kept_deadline;     /* the reader's deadline, while the record's stands in its place; the record owner's */
+    struct cygrt_record record; /* for slot[READ] */
+    _Atomic int64_t armed[2];   /* a timer fires no later than this; INT64_MAX: perhaps not at all */
     struct cygrt_pd_timer timer[2]; /* armed lazily: a deadline that moves later costs a store */
 };
 
