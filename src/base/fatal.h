@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-__attribute__((noreturn, format(printf, 1, 2))) void cyg_fatal(const char *fmt, ...);
+__attribute__((noreturn, cold, format(printf, 1, 2))) void cyg_fatal(const char *fmt, ...);
 
 /* An invariant that stays checked in release builds. */
 #define CYG_ASSERT(cond)                                                                                       \
