@@ -237,6 +237,28 @@ RT_TEST(test_ports_to_a_destination) {
     CHECK_EQ(cyg_listener_close(l), 0);
 }
 
+static void look_on(void *over) {
+    while (LOAD(*(int *)over) == 0) {
+        look();
+        cyg_yield();
+    }
+    STORE(*(int *)over, 2);
+}
+
+/* For ThreadSanitizer: a look tries descriptors that are being closed. */
+RT_TEST(test_looking_while_sockets_are_closed) {
+    int over = 0;
+    GO(look_on, &over);
+    for (int i = 0; i < 200; i++) {
+        struct net_pair p;
+        net_unix_pair(&p);
+        cyg_yield();
+        net_close_pair(&p);
+    }
+    STORE(over, 1);
+    WAIT_FOR(LOAD(over) == 2);
+}
+
 static void test_names_of_states(void **state) {
     (void)state;
     assert_string_equal(cyg_tcp_state_name(CYG_TCP_CLOSE_WAIT), "close_wait");
@@ -265,6 +287,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_who_left_a_connection_open_is_told),
         cmocka_unit_test(test_a_copy_counts_as_use),
         cmocka_unit_test(test_ports_to_a_destination),
+        cmocka_unit_test(test_looking_while_sockets_are_closed),
         cmocka_unit_test(test_names_of_states),
     };
     int code = rt_child_main(argc, argv, kids);
