@@ -119,7 +119,8 @@ static struct g *g_of_slot(const struct cygrt_arena *a, uint32_t i) {
 static struct g *carve(struct cygrt_arena *a, uint32_t i) {
     char *slot = a->base + (size_t)i * a->slot_bytes;
     struct g *g = g_of_slot(a, i);
-    *g = (struct g){.task = {.kind = CYGRT_TASK_G}, .size_class = (uint8_t)a->size_class};
+    g->task.kind = CYGRT_TASK_G; /* all else is zero: nobody has used these pages; cygrt_each_g may be looking at magic */
+    g->size_class = (uint8_t)a->size_class;
     g->lo = slot + PAGE;
     g->hi = (char *)g;
     g->guarded = place_guard(slot);

@@ -161,6 +161,28 @@ RT_TEST(test_timers_that_nobody_waits_for_are_told) {
     for (int i = 0; i < 3; i++) cyg_timer_release(t[i]);
 }
 
+static void count_me(void *arg) { ADD(*(int *)arg, 1); }
+static void look_on(void *over) {
+    cyg_leak_stats seen; /* not st, which is another P's */
+    while (LOAD(*(int *)over) == 0) {
+        CHECK_EQ(cyg_leaks(-1, CYG_HOUR, &seen), 0);
+        cyg_yield();
+    }
+    STORE(*(int *)over, 2);
+}
+
+/* For ThreadSanitizer: a look meets stacks that are being made. */
+RT_TEST(test_looking_while_stacks_are_made) {
+    int ran = 0, over = 0, started = 0;
+    GO(look_on, &over);
+    for (size_t size = 16384; size <= 1048576; size *= 2) /* new ones, of each class */
+        for (int i = 0; i < 100; i++, started++)
+            CHECK_EQ(cyg_go_with(&(cyg_go_opts){.stack_size = size}, count_me, &ran), 0);
+    WAIT_FOR(LOAD(ran) == started);
+    STORE(over, 1);
+    WAIT_FOR(LOAD(over) == 2);
+}
+
 static int leaky_main(int argc, char **argv) {
     (void)argc, (void)argv;
     cyg_mutex_lock(&held);
@@ -190,6 +212,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_live_goroutines_are_counted_by_start_site),
         cmocka_unit_test(test_connections_and_who_waits_on_them),
         cmocka_unit_test(test_timers_that_nobody_waits_for_are_told),
+        cmocka_unit_test(test_looking_while_stacks_are_made),
         cmocka_unit_test(test_leaks_are_told_at_exit_when_asked),
     };
     int code = rt_child_main(argc, argv, kids);
