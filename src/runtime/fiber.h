@@ -42,6 +42,14 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #define CYGRT_RACY
 #endif
 
+/* For what handlers of asynchronous signals call: ThreadSanitizer's checks must not be entered from within themselves. */
+#if defined(CYGRT_TSAN) && defined(__clang__) && __has_attribute(disable_sanitizer_instrumentation)
+#define CYGRT_IN_HANDLER __attribute__((disable_sanitizer_instrumentation))
+#define CYGRT_HANDLERS_BARE 1
+#else
+#define CYGRT_IN_HANDLER
+#endif
+
 /* Reads once, as it is, in such a function: another thread may be writing it. */
 #define CYGRT_PEEK(x) (*(const volatile __typeof__(x) *)&(x))
 

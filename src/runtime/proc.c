@@ -105,7 +105,9 @@ void cygrt_futex_wait(_Atomic uint32_t *w, uint32_t val, cyg_duration timeout) {
     syscall(SYS_futex, w, FUTEX_WAIT_PRIVATE, val, timeout < 0 ? NULL : &ts, NULL, 0);
 }
 
-void cygrt_futex_wake(_Atomic uint32_t *w, int n) { syscall(SYS_futex, w, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0); }
+CYGRT_IN_HANDLER void cygrt_futex_wake(_Atomic uint32_t *w, int n) {
+    syscall(SYS_futex, w, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
 
 /* Where the thread's own stack is, for AddressSanitizer. */
 static void find_stack(struct m *m) {

@@ -344,7 +344,7 @@ static inline struct m *cygrt_m(void) {
 struct m *cygrt_m(void);
 #endif
 void cygrt_set_m(struct m *m);
-static inline struct g *cygrt_g(void) {
+__attribute__((always_inline)) static inline struct g *cygrt_g(void) { /* also in handlers: see CYGRT_IN_HANDLER */
     struct m *m = cygrt_m();
     return m ? m->curg : NULL;
 }
@@ -514,7 +514,10 @@ bool cygrt_membarrier_register(void);            /* before any thread is started
 void cygrt_retake_round(cyg_time now);           /* sysmon: takes the Ps of Ms that do not come back while work waits */
 void cygrt_retake_reset(void);                   /* the runtime has stopped */
 void cygrt_retake_forget(void);                  /* sysmon has overslept: what it saw means nothing */
-void cygrt_sysmon_poke(void);                    /* async-signal-safe */
+struct sigaction;
+/* sigaction for asynchronous signals; the handler and what it calls are CYGRT_IN_HANDLER. */
+int cygrt_sigaction(int sig, const struct sigaction *sa);
+void cygrt_sysmon_poke(void);                                                   /* async-signal-safe */
 void cygrt_futex_wait(_Atomic uint32_t *w, uint32_t val, cyg_duration timeout); /* timeout < 0: none */
 void cygrt_futex_wake(_Atomic uint32_t *w, int n);
 bool cygrt_debug(const char *word);        /* CYGNET_DEBUG has it */

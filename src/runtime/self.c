@@ -1,11 +1,12 @@
 /* self.c: the one place that touches thread-local storage, beside cygrt_m() in sched.h. Everything here is out of line and behind a
  * barrier, so that a compiler can neither keep an address across a switch nor fold two calls into one. */
+#include "runtime/fiber.h"
 #include "runtime/sched.h"
 
 __thread struct m *cygrt_tls_m __attribute__((tls_model("initial-exec")));
 
 #ifndef __x86_64__
-__attribute__((noinline)) struct m *cygrt_m(void) {
+CYGRT_IN_HANDLER __attribute__((noinline)) struct m *cygrt_m(void) {
     __asm__ volatile("" ::: "memory");
     return cygrt_tls_m;
 }
@@ -19,7 +20,7 @@ __attribute__((noinline)) void cygrt_set_m(struct m *m) {
 #undef errno
 extern int *__errno_location(void);
 
-__attribute__((noinline)) int *cyg_errno_location(void) {
+CYGRT_IN_HANDLER __attribute__((noinline)) int *cyg_errno_location(void) {
     __asm__ volatile("" ::: "memory");
     return __errno_location();
 }

@@ -1,6 +1,7 @@
 /* signal.c: signals. Handlers run on an alternate stack of their M; they set words and write to an eventfd, nothing more,
  * except the one for faults, which says what happened and lets the process die. */
 #include "base/fatal.h"
+#include "runtime/fiber.h"
 #include "runtime/sched.h"
 #include "runtime/walk.h"
 
@@ -13,6 +14,7 @@
 #include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static size_t sigstack_size(void) {
@@ -94,7 +96,20 @@ static void on_fault(int sig, siginfo_t *info, void *context) {
     signal(sig, SIG_DFL); /* the faulting instruction runs again and dumps core */
 }
 
-static void on_quit(int sig) {
+/* ---- asynchronous signals ---------------------------------------------------------------------------------------------- */
+
+/* ThreadSanitizer keeps a signal until its thread calls something that it intercepts, on the stack that was running. A thread that sleeps in a
+ * system call of ours does not, nor does a goroutine that has been left for another: the signal would wait for ever. */
+int cygrt_sigaction(int sig, const struct sigaction *sa) {
+#ifdef CYGRT_HANDLERS_BARE
+    int (*libc_s)(int, const struct sigaction *, struct sigaction *);
+    *(void **)&libc_s = dlsym(RTLD_NEXT, "sigaction");
+    if (libc_s) return libc_s(sig, sa, NULL);
+#endif
+    return sigaction(sig, sa, NULL);
+}
+
+CYGRT_IN_HANDLER static void on_quit(int sig) {
     (void)sig;
     int *e = cyg_errno_location(), saved = *e;
     atomic_store(&cygrt_sched.dump_wanted, 1);
@@ -109,7 +124,7 @@ void cygrt_install_signals(void) {
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
     sa = (struct sigaction){.sa_flags = SA_ONSTACK | SA_RESTART, .sa_handler = on_quit};
-    sigaction(SIGQUIT, &sa, NULL);
+    cygrt_sigaction(SIGQUIT, &sa);
     cygrt_walk_install();
     signal(SIGPIPE, SIG_IGN);
 }
@@ -120,11 +135,11 @@ static _Atomic uint64_t pending;   /* signals that came and were not taken */
 static _Atomic uint64_t installed; /* signals with our handler */
 static _Atomic int signal_fd = -1; /* an eventfd: every signal writes */
 
-static void on_signal(int sig) {
+CYGRT_IN_HANDLER static void on_signal(int sig) {
     int *e = cyg_errno_location(), saved = *e;
     atomic_fetch_or(&pending, CYG_SIGNAL(sig));
     uint64_t one = 1;
-    (void)!write(atomic_load(&signal_fd), &one, sizeof one);
+    (void)!syscall(SYS_write, atomic_load(&signal_fd), &one, sizeof one); /* not write, which ThreadSanitizer intercepts */
     *e = saved;
 }
 
@@ -137,7 +152,7 @@ static int install(uint64_t mask) {
     uint64_t fresh = mask & ~atomic_fetch_or(&installed, mask);
     for (; fresh; fresh &= fresh - 1) {
         struct sigaction sa = {.sa_flags = SA_ONSTACK | SA_RESTART, .sa_handler = on_signal};
-        if (sigaction(__builtin_ctzll(fresh) + 1, &sa, NULL) == 0) continue;
+        if (cygrt_sigaction(__builtin_ctzll(fresh) + 1, &sa) == 0) continue;
         int err = -errno;
         atomic_fetch_and(&installed, ~fresh); /* this one and those behind it: the next call tries again */
         return err;

@@ -3,6 +3,7 @@
  * dumps that a signal asked for. When all Ps sleep, so does it, without a tick, having asked whether that is a deadlock. */
 #include "base/spin.h"
 #include "runtime/deadlock.h"
+#include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
 #include "runtime/queue.h"
 #include "runtime/sched.h"
@@ -68,7 +69,7 @@ static void do_also(void) {
     if (also) also(cyg_now());
 }
 
-void cygrt_sysmon_poke(void) {
+CYGRT_IN_HANDLER void cygrt_sysmon_poke(void) {
     struct cygrt_sched *s = &cygrt_sched;
     if (atomic_exchange(&s->sysmon_deep, 0)) cygrt_futex_wake(&s->sysmon_deep, 1);
 }

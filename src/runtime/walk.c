@@ -24,12 +24,12 @@
 #define FRAME_PC 19
 #endif
 
-static void push(struct cygrt_trace *t, const void *pc) {
+CYGRT_IN_HANDLER static void push(struct cygrt_trace *t, const void *pc) {
     if (t->n < CYGRT_FRAMES) t->pc[t->n++] = pc;
 }
 
 /* Follows the chain upwards from fp, within (above, hi). */
-CYGRT_RACY static void follow(uintptr_t fp, uintptr_t above, uintptr_t hi, struct cygrt_trace *t) {
+CYGRT_RACY CYGRT_IN_HANDLER static void follow(uintptr_t fp, uintptr_t above, uintptr_t hi, struct cygrt_trace *t) {
     while (t->n < CYGRT_FRAMES && fp > above && fp <= hi - 2 * sizeof(void *) && fp % sizeof(void *) == 0) {
         void **f = (void **)fp;
         if (!f[1]) break;
@@ -70,7 +70,7 @@ static _Atomic uint32_t answer = NOBODY; /* futex; the handler owns what follows
 static struct g *wanted;
 static struct cygrt_trace found;
 
-void cygrt_walk_context(struct g *g, const void *context, struct cygrt_trace *t) {
+CYGRT_IN_HANDLER void cygrt_walk_context(struct g *g, const void *context, struct cygrt_trace *t) {
     const ucontext_t *uc = context;
 #if defined(__x86_64__)
     uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP], fp = (uintptr_t)uc->uc_mcontext.gregs[REG_RBP],
@@ -85,7 +85,7 @@ void cygrt_walk_context(struct g *g, const void *context, struct cygrt_trace *t)
 }
 
 /* The handler, on the alternate stack of the thread it interrupted. */
-CYGRT_RACY static void on_ask(int sig, siginfo_t *info, void *context) {
+CYGRT_RACY CYGRT_IN_HANDLER static void on_ask(int sig, siginfo_t *info, void *context) {
     (void)sig, (void)info;
     int *e = cyg_errno_location(), saved = *e;
     uint32_t asked = ASKED;
@@ -101,7 +101,7 @@ CYGRT_RACY static void on_ask(int sig, siginfo_t *info, void *context) {
 void cygrt_walk_install(void) {
     struct sigaction sa = {.sa_flags = SA_ONSTACK | SA_RESTART | SA_SIGINFO, .sa_sigaction = on_ask}, old;
     if (sigaction(SIGNAL, NULL, &old) != 0 || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)) return;
-    atomic_store(&installed, sigaction(SIGNAL, &sa, NULL) == 0);
+    atomic_store(&installed, cygrt_sigaction(SIGNAL, &sa) == 0);
 }
 
 /* Sends the signal to the thread that runs g, if there is one. Threads end only with the runtime, under the same lock. */

@@ -228,7 +228,7 @@ static int spin_child(int argc, char **argv) { return cyg_main(spin_main, argc, 
 static void test_dump_has_the_stack_of_a_running_goroutine(void **state) {
     (void)state;
     static struct rt_result r;
-#if defined(CYG_HAVE_LIBDW) && !defined(RT_TSAN) /* which holds signals back until a thread blocks */
+#ifdef CYG_HAVE_LIBDW
     rt_spawn("spin", NULL, "CYGNET_MAXPROCS=2", &r);
     CHECK_EXIT(&r, 7);
 #else
