@@ -34,8 +34,11 @@ for build in "${builds[@]}"; do
 done
 rm -f /tmp/cygnet-stress.$$
 
-echo "${builds[0]} STRESS_GOROUTINES=1000000 (5 GiB)"
-STRESS_GOROUTINES=1000000 meson test -C "${builds[0]}" --no-rebuild --timeout-multiplier 5 --print-errorlogs million || exit 1
+# A million need a plain build: with ASan each stack takes two of the process's mappings.
+if [[ ${builds[0]} != *-* ]]; then
+    echo "${builds[0]} STRESS_GOROUTINES=1000000 (5 GiB)"
+    STRESS_GOROUTINES=1000000 meson test -C "${builds[0]}" --no-rebuild --timeout-multiplier 5 --print-errorlogs million || exit 1
+fi
 
 arguments=()
 for suite in "${suites[@]}"; do arguments+=(--suite "$suite"); done
