@@ -171,7 +171,7 @@ void cygrt_stack_reset(struct g *g) {
 #else
 #error "cygnet: no context switch for this processor"
 #endif
-    g->sp = sp;
+    __atomic_store_n(&g->sp, sp, __ATOMIC_RELAXED); /* cygrt_walk_of may be reading it */
     atomic_store_explicit(&g->wait, W_IDLE, memory_order_relaxed);
     g->ctx = NULL;
 }

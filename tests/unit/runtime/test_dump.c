@@ -202,6 +202,28 @@ RT_TEST(test_dump_says_what_a_blocking_call_calls) {
     WAIT_FOR(LOAD(in_call) == 2);
 }
 
+static void count_me(void *arg) { ADD(*(int *)arg, 1); }
+static void dump_on(void *over) {
+    while (LOAD(*(int *)over) == 0) {
+        dump();
+        cyg_yield();
+    }
+    STORE(*(int *)over, 2);
+}
+
+/* For ThreadSanitizer: a dump meets stacks that begin once more. */
+RT_TEST(test_dump_while_goroutines_come_and_go) {
+    int over = 0, ran = 0;
+    GO(dump_on, &over);
+    for (int i = 0; i < 2000; i++) {
+        GO(count_me, &ran);
+        if (i % 8 == 0) cyg_yield();
+    }
+    WAIT_FOR(LOAD(ran) == 2000);
+    STORE(over, 1);
+    WAIT_FOR(LOAD(over) == 2);
+}
+
 /* ---- goroutines that run: only with cyg_main's signal handlers ------------------------------------------------------------- */
 
 __attribute__((noinline)) static void spin_here(void) {
@@ -319,6 +341,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_dump_folds_the_same_goroutines),
         cmocka_unit_test(test_dump_lists_idle_connections_by_what_they_would_start),
         cmocka_unit_test(test_dump_says_what_a_blocking_call_calls),
+        cmocka_unit_test(test_dump_while_goroutines_come_and_go),
         cmocka_unit_test(test_dump_has_the_stack_of_a_running_goroutine),
         cmocka_unit_test(test_dump_without_debug_information),
         cmocka_unit_test(test_addresses_of_nothing_have_no_name),
