@@ -172,6 +172,7 @@ static void req_init(cyg_http_req *req, struct http_x *x, cyg_http_field *fields
     req->x = x;
     req->start = cygrt_now_cached();
     req->body_err = 0;
+    req->body.got = 0; /* who hears of a refused head may ask */
     req->rest = (cyg_str){NULL, 0};
     req->continue_due = req->pumped = req->peer_filled = false;
     req->nparams = 0;

@@ -38,6 +38,14 @@ def test_fields_of_a_request(gateway, app):
     assert re.fullmatch(r"127\.0\.0\.1:\d+", line["downstream_remote_address"])
 
 
+def test_a_refused_request_has_no_bytes_of_the_one_before(gateway, app):
+    a = app()
+    g = gateway(base_config([a.port], access_log={"path": "access.log"}))
+    raw(g.port(), b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345GET / HTTP/9.9\r\nHost: a\r\n\r\n")
+    got = wait_until(lambda: [x for x in [lines(g)] if len(x) == 2], "two lines")[0]
+    assert [(x["response_code_details"], x["bytes_received"]) for x in got] == [("via_upstream", 5), ("unsupported_version", 0)]
+
+
 def test_hostile_bytes_cannot_break_a_line(gateway, app):
     a = app()
     g = gateway(base_config([a.port], access_log={"path": "access.log"}))
