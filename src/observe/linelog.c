@@ -129,9 +129,9 @@ static enum waiting commit(cyg_linelog *l, struct buffer *b, size_t n) {
     return crossed ? FOR_MUCH : FOR_LINE;
 }
 
-/* Takes the lock of the shard of this P, or of another when that is held: its holder may have lost its CPU. Never waits for
- * long; NULL when all stayed locked. */
-static struct shard *lock_one(cyg_linelog *l, unsigned first) {
+/* Takes the lock of any shard: the holder of the own one may have lost its CPU. Never waits for long; NULL when all stayed
+ * locked. */
+static __attribute__((noinline)) struct shard *lock_any(cyg_linelog *l, unsigned first) {
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < l->nshards; i++) {
             struct shard *s = &l->shards[(first + i) % l->nshards];
@@ -143,6 +143,11 @@ static struct shard *lock_one(cyg_linelog *l, unsigned first) {
             sched_yield();
     }
     return NULL;
+}
+
+static inline struct shard *lock_one(cyg_linelog *l, unsigned own) {
+    struct shard *s = &l->shards[own];
+    return __builtin_expect(cyg_spin_trylock(&s->lock), 1) ? s : lock_any(l, own);
 }
 
 static unsigned own_shard(const cyg_linelog *l) {
