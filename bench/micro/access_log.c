@@ -3,7 +3,7 @@
  * that lines are dropped only when this machine cannot run the writer beside the producer.
  *
  *     cc -O2 -std=gnu17 -D_GNU_SOURCE -Iinclude -Isrc -o access_log bench/micro/access_log.c src/gateway/access_log.c \
- *        -lcygnet -lpthread && ./access_log
+ *        src/gateway/log_file.c src/gateway/second.c -lcygnet -lpthread && ./access_log
  */
 #include "gateway/access_log.h"
 #include <cygnet/runtime.h>
@@ -17,19 +17,20 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void measure(const char *what, struct cyg_gw_access a, cyg_linelog *log) {
+static void measure(const char *what, struct cyg_gw_access a, struct cyg_gw_log_file *log) {
     char line[CYG_GW_ACCESS_LINE_MAX];
     double ns[BATCHES];
-    size_t n = cyg_gw_access_format(&a, line);
+    struct cyg_gw_second second = {0};
+    a.start = cyg_now();
+    size_t n = cyg_gw_access_format(&a, &second, line);
     for (int b = 0; b < BATCHES; b++) {
-        if (log) (void)cyg_linelog_flush(log, 0);
-        cyg_time begin = cyg_now();
+        if (log) (void)cyg_linelog_flush(log->lines, 0);
+        cyg_time begin = a.start = cyg_now();
         for (int i = 0; i < ROUNDS; i++) {
-            a.start_unix_ns += 1234567;
             if (log)
                 cyg_gw_access_write(log, &a);
             else
-                cyg_gw_access_format(&a, line);
+                cyg_gw_access_format(&a, &second, line);
             __asm__ volatile("" ::"r"(line) : "memory");
         }
         ns[b] = (double)(cyg_now() - begin) / ROUNDS;
@@ -39,36 +40,33 @@ static void measure(const char *what, struct cyg_gw_access a, cyg_linelog *log) 
            log ? "made and taken," : "made,          ", ns[BATCHES / 2], ns[0]);
 }
 
-static void measure_both(const char *what, const struct cyg_gw_access *a, cyg_linelog *log) {
+static void measure_both(const char *what, const struct cyg_gw_access *a, struct cyg_gw_log_file *log) {
     measure(what, *a, NULL);
     measure(what, *a, log);
 }
 
 static int run(int argc, char **argv) {
     (void)argc, (void)argv;
-    cyg_linelog *log;
-    int err = cyg_linelog_open("/dev/null", &(cyg_linelog_opts){.buffer_bytes = 32 << 20}, &log);
+    struct cyg_gw_log_file *log;
+    int err = cyg_gw_log_file_open("/dev/null", &(cyg_linelog_opts){.buffer_bytes = 32 << 20}, &log);
     if (err < 0) return cyg_fail("/dev/null", err);
+    struct cyg_gw_access_run upstream, local, configured;
     struct cyg_gw_access a = {
-        .start_unix_ns = 1795426200125000000,
         .method = CYG_STR("GET"),
         .path = CYG_STR("/hello"),
-        .protocol = CYG_STR("HTTP/1.1"),
+        .protocol = CYG_GW_ACCESS_PROTOCOL("HTTP/1.1"),
         .response_code = 200,
-        .response_code_details = CYG_STR("via_upstream"),
+        .outcome = CYG_GW_ACCESS_OUTCOME("-", "via_upstream"),
         .bytes_sent = 128,
         .duration_ns = 1834000,
         .upstream_service_ns = 1500000,
         .x_forwarded_for = CYG_STR("127.0.0.1"),
         .request_id = CYG_STR("3f2b8c1d-9e7a-4f60-8bcd-0123456789ab"),
         .authority = CYG_STR("127.0.0.1:8080"),
-        .upstream_host = CYG_STR("127.0.0.1:9001"),
-        .upstream_cluster = CYG_STR("hello"),
-        .downstream_local_address = CYG_STR("127.0.0.1:8080"),
+        .upstream = cyg_gw_access_upstream(&upstream, CYG_STR("127.0.0.1:9001"), CYG_STR("hello")),
+        .local = cyg_gw_access_local(&local, CYG_STR("127.0.0.1:8080")),
         .downstream_remote_address = CYG_STR("127.0.0.1:40312"),
-        .route_name = CYG_STR("everything"),
-        .listener = CYG_STR("web"),
-        .config_version = CYG_STR("2026-11-23.1"),
+        .configured = cyg_gw_access_configured(&configured, CYG_STR("everything"), CYG_STR("web"), CYG_STR("2026-11-23.1")),
         .upstream_request_attempt_count = 1,
     };
     measure_both("load generator", &a, log);
@@ -83,11 +81,11 @@ static int run(int argc, char **argv) {
     memset(quotes, '"', sizeof quotes);
     a.path = a.user_agent = a.x_forwarded_for = (cyg_str){quotes, sizeof quotes};
     measure_both("hostile", &a, log);
-    (void)cyg_linelog_flush(log, 0);
+    (void)cyg_linelog_flush(log->lines, 0);
     cyg_linelog_stats s;
-    cyg_linelog_get_stats(log, &s);
+    cyg_linelog_get_stats(log->lines, &s);
     printf("%llu lines written, %llu dropped\n", (unsigned long long)s.lines_total, (unsigned long long)s.dropped_total);
-    cyg_linelog_close(log);
+    cyg_gw_log_file_release(log);
     return 0;
 }
 

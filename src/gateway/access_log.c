@@ -1,7 +1,7 @@
 /* access_log.c: makes the access log's line. Straight-line code that writes through one pointer: every value has a budget of
  * bytes, escapes included, and the budgets and keys together fit the line (asserted below), so nothing is checked on the way.
  */
-#include "access_log.h"
+#include "gateway/access_log.h"
 
 /* The most bytes a value may take between its quotes, the mark of a cut not counted. */
 enum {
@@ -17,15 +17,16 @@ enum {
     MAX_NAME = 96,     /* details, cluster, route, listener, version */
     ALL_TEXT = MAX_METHOD + MAX_PATH + MAX_PROTOCOL + MAX_FLAGS + MAX_XFF + MAX_USER_AGENT + MAX_REQUEST_ID +
                MAX_AUTHORITY + 3 * MAX_ADDRESS + 5 * MAX_NAME,
-    ALL_MARKS = 16 * (int)sizeof("\"...[+18446744073709551615]\""),
-    ALL_KEYS = 512,    /* the literals of the line */
-    ALL_NUMBERS = 128, /* and its numbers and time */
+    MARK = sizeof("\"...[+18446744073709551615]\""), /* that of a cut, and the quotes */
+    ALL_KEYS = 512,                                  /* the literals of the line */
+    ALL_NUMBERS = 128,                               /* and its numbers and time */
 };
-_Static_assert(ALL_TEXT + ALL_MARKS + ALL_KEYS + ALL_NUMBERS <= CYG_GW_ACCESS_LINE_MAX, "the budgets exceed the line");
+_Static_assert(ALL_TEXT + 16 * MARK + ALL_KEYS + ALL_NUMBERS <= CYG_GW_ACCESS_LINE_MAX, "the budgets exceed the line");
+_Static_assert(3 * (MAX_NAME + MARK) + 64 <= CYG_GW_ACCESS_RUN_MAX, "three names with their keys exceed a run");
 
 #define PUT(w, literal) (memcpy((w), "" literal, sizeof(literal) - 1), (w) + sizeof(literal) - 1)
 
-/* ---- numbers and time ------------------------------------------------------------------------------------------- */
+/* ---- numbers ---------------------------------------------------------------------------------------------------- */
 
 static const char pairs[] =
     "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
@@ -33,105 +34,85 @@ static const char pairs[] =
 
 static inline char *put_2(char *w, unsigned v) { return memcpy(w, pairs + 2 * (size_t)v, 2), w + 2; }
 
+static inline char *put_3(char *w, unsigned v) {
+    *w = (char)('0' + v / 100);
+    return put_2(w + 1, v % 100);
+}
+
+static char *put_thousands(char *w, uint64_t v);
+
 static inline char *put_uint(char *w, uint64_t v) {
-    char digits[20], *d = digits + sizeof digits;
-    for (; v >= 100; v /= 100) put_2(d -= 2, (unsigned)(v % 100));
-    if (v >= 10)
-        put_2(d -= 2, (unsigned)v);
-    else
-        *--d = (char)('0' + v);
-    size_t n = (size_t)(digits + sizeof digits - d);
-    memcpy(w, d, n);
-    return w + n;
+    if (v < 10) return *w = (char)('0' + v), w + 1;
+    if (v < 100) return put_2(w, (unsigned)v);
+    if (v < 1000) return put_3(w, (unsigned)v);
+    return put_thousands(w, v);
+}
+
+static __attribute__((noinline)) char *put_thousands(char *w, uint64_t v) {
+    return put_3(put_uint(w, v / 1000), (unsigned)(v % 1000));
 }
 
 static inline char *put_ms(char *w, int64_t ns) { return put_uint(w, ns > 0 ? (uint64_t)ns / 1000000 : 0); }
 
-/* "2026-11-23T09:30:00.125Z". Making it anew costs less than a cache of the second that all threads share would. The
- * calendar is counted in 400-year eras of years that begin in March, so that the leap day comes last. */
-static inline char *put_time(char *w, int64_t unix_ns) {
-    uint64_t ms = unix_ns > 0 ? (uint64_t)unix_ns / 1000000 : 0, seconds = ms / 1000;
-    uint32_t second = (uint32_t)(seconds % 86400), day = (uint32_t)(seconds / 86400) + 719468; /* since 0000-03-01 */
-    uint32_t era = day / 146097, of_era = day % 146097;
-    uint32_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    uint32_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    uint32_t shifted = (5 * of_year + 2) / 153; /* month, March being 0 */
-    uint32_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-    year += 400 * era + (month <= 2);
-    w = put_2(w, year / 100);
-    w = put_2(w, year % 100);
-    *w++ = '-';
-    w = put_2(w, month);
-    *w++ = '-';
-    w = put_2(w, of_year - (153 * shifted + 2) / 5 + 1);
-    *w++ = 'T';
-    w = put_2(w, second / 3600);
-    *w++ = ':';
-    w = put_2(w, second / 60 % 60);
-    *w++ = ':';
-    w = put_2(w, second % 60);
-    *w++ = '.';
-    uint32_t fraction = (uint32_t)(ms % 1000);
-    *w++ = (char)('0' + fraction / 100);
-    w = put_2(w, fraction % 100);
-    *w++ = 'Z';
-    return w;
-}
-
 /* ---- text ------------------------------------------------------------------------------------------------------- */
 
 typedef int8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t unsigned16 __attribute__((vector_size(16)));
 typedef uint64_t words2 __attribute__((vector_size(16)));
 
-/* Whether one of 16 bytes may not stand in a JSON string as it is: control bytes, DEL, quote, backslash, and all that is not
- * ASCII, which is looked at more closely. As signed numbers the last are below the space too. */
-static inline bool any_special(bytes16 v) {
-    words2 hit = (words2)((v < 0x20) | (v == '"') | (v == '\\') | (v == 0x7f));
-    return (hit[0] | hit[1]) != 0;
+/* Which of 16 bytes may stand in a JSON string as they are: not quote, backslash, control bytes, DEL, and what is not ASCII, which is
+ * looked at more closely. With 1 added, and as signed numbers, the last three are not above the space. */
+static inline words2 plain(words2 v) {
+    bytes16 moved = (bytes16)((unsigned16)v + 1);
+    return (words2)(moved > ' ') & ~((words2)((bytes16)v == '"') | (words2)((bytes16)v == '\\'));
 }
 
-/* Copies bytes up to the first 16 (or fewer, at the end) among which one is special. Returns: how many. Each step stores only
- * what it has checked; the last step overlaps the one before, so that no byte is handled alone but in the shortest. */
-static inline size_t put_plain(char *w, const char *p, size_t n) {
-    bytes16 v;
-    size_t i = 0;
-    if (n >= 16) {
-        for (; i + 16 <= n; i += 16) {
-            memcpy(&v, p + i, 16);
-            if (any_special(v)) return i;
-            memcpy(w + i, &v, 16);
-        }
-        memcpy(&v, p + n - 16, 16);
-        if (any_special(v)) return i;
-        memcpy(w + n - 16, &v, 16);
-        return n;
-    }
+static inline bool all(words2 yes) { return (yes[0] & yes[1]) == UINT64_MAX; }
+
+static inline words2 load16(const char *p) {
+    words2 v;
+    memcpy(&v, p, 16);
+    return v;
+}
+
+/* Less than 16 bytes: the first and the last 8, 4 or 1 overlap, so that no byte is handled alone. */
+static inline bool copy_few(char *w, const char *p, size_t n) {
+    uint64_t a, b;
     if (n >= 8) {
-        uint64_t half[2];
-        memcpy(&half[0], p, 8);
-        memcpy(&half[1], p + n - 8, 8);
-        memcpy(&v, half, 16);
-        if (any_special(v)) return 0;
-        memcpy(w, &half[0], 8);
-        memcpy(w + n - 8, &half[1], 8);
-        return n;
+        memcpy(&a, p, 8);
+        memcpy(&b, p + n - 8, 8);
+        memcpy(w, &a, 8);
+        memcpy(w + n - 8, &b, 8);
+        return all(plain((words2){a, b}));
     }
     if (n >= 4) {
-        uint32_t quarter[4];
-        memcpy(&quarter[0], p, 4);
-        memcpy(&quarter[1], p + n - 4, 4);
-        quarter[2] = quarter[3] = quarter[0];
-        memcpy(&v, quarter, 16);
-        if (any_special(v)) return 0;
-        memcpy(w, &quarter[0], 4);
-        memcpy(w + n - 4, &quarter[1], 4);
-        return n;
+        uint32_t first, last;
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+        memcpy(w, &first, 4);
+        memcpy(w + n - 4, &last, 4);
+        a = (uint64_t)first << 32 | last;
+    } else {
+        unsigned char first = (unsigned char)p[0], middle = (unsigned char)p[n / 2], last = (unsigned char)p[n - 1];
+        w[0] = (char)first;
+        w[n / 2] = (char)middle;
+        w[n - 1] = (char)last;
+        a = 0x2020202020000000 | (uint64_t)first << 16 | (uint64_t)middle << 8 | last;
     }
-    for (; i < n; i++) {
-        if ((int8_t)p[i] < 0x20 || p[i] == '"' || p[i] == '\\' || p[i] == 0x7f) return i;
-        w[i] = p[i];
+    return all(plain((words2){a, a}));
+}
+
+/* Copies n bytes, at least one. Returns: whether all of them may stand in a JSON string as they are. */
+static inline bool copy_plain(char *w, const char *p, size_t n) {
+    if (n < 16) return copy_few(w, p, n);
+    words2 v = load16(p + n - 16), yes = plain(v);
+    memcpy(w + n - 16, &v, 16);
+    for (size_t i = 0; i + 16 < n; i += 16) {
+        v = load16(p + i);
+        yes &= plain(v);
+        memcpy(w + i, &v, 16);
     }
-    return n;
+    return all(yes);
 }
 
 /* How many bytes a well-formed character that is not ASCII takes at p; 0: it is none. Source: RFC 3629 section 4. */
@@ -185,10 +166,11 @@ static inline size_t put_character(char *w, const unsigned char *p, size_t n, si
     return 6;
 }
 
-/* The part of a text from the first byte that is special or over the budget: character by character, then the mark. The
- * character that no longer fits has been written too, where the mark goes. */
-static __attribute__((noinline)) char *put_rest(char *w, const char *text, size_t n, size_t budget) {
+/* A text that is not plain or exceeds its budget, and its closing quote: what is plain at its beginning, then character by
+ * character, then the mark. The character that no longer fits has been written too, where the mark goes. */
+static __attribute__((noinline)) char *put_odd(char *w, const char *text, size_t n, size_t budget) {
     const unsigned char *p = (const unsigned char *)text;
+    for (; n >= 16 && budget >= 16 && copy_plain(w, (const char *)p, 16); w += 16, p += 16) n -= 16, budget -= 16;
     while (n > 0) {
         size_t used, length = put_character(w, p, n, &used);
         if (length > budget) break;
@@ -197,43 +179,80 @@ static __attribute__((noinline)) char *put_rest(char *w, const char *text, size_
         p += used;
         n -= used;
     }
-    if (n == 0) return w;
-    w = PUT(w, "...[+");
-    w = put_uint(w, n);
-    *w++ = ']';
-    return w;
+    if (n > 0) {
+        w = PUT(w, "...[+");
+        w = put_uint(w, n);
+        w = PUT(w, "]");
+    }
+    return PUT(w, "\"");
 }
 
-static inline char *put_text(char *w, cyg_str s, size_t budget) {
+static char *put_text(char *w, cyg_str s, size_t budget) {
     if (s.n == 0) return PUT(w, "null");
-    *w++ = '"';
-    size_t plain = put_plain(w, s.p, s.n <= budget ? s.n : budget);
-    w += plain;
-    if (__builtin_expect(plain < s.n, 0)) w = put_rest(w, s.p + plain, s.n - plain, budget - plain);
-    *w++ = '"';
-    return w;
+    w = PUT(w, "\"");
+    if (__builtin_expect(s.n > budget || !copy_plain(w, s.p, s.n), 0)) return put_odd(w, s.p, s.n, budget);
+    w[s.n] = '"';
+    return w + s.n + 1;
+}
+
+/* ---- fields made ahead ------------------------------------------------------------------------------------------ */
+
+static cyg_str seal(struct cyg_gw_access_run *run, const char *end) {
+    run->n = (size_t)(end - run->text);
+    return cyg_gw_access_run_text(run);
+}
+
+cyg_str cyg_gw_access_outcome(struct cyg_gw_access_run *run, cyg_str flags, cyg_str details) {
+    char *w = PUT(run->text, ",\"response_flags\":");
+    w = put_text(w, flags.n > 0 ? flags : CYG_STR("-"), MAX_FLAGS);
+    w = PUT(w, ",\"response_code_details\":");
+    return seal(run, put_text(w, details, MAX_NAME));
+}
+
+cyg_str cyg_gw_access_upstream(struct cyg_gw_access_run *run, cyg_str host, cyg_str cluster) {
+    char *w = PUT(run->text, ",\"upstream_host\":");
+    w = put_text(w, host, MAX_ADDRESS);
+    w = PUT(w, ",\"upstream_cluster\":");
+    return seal(run, put_text(w, cluster, MAX_NAME));
+}
+
+cyg_str cyg_gw_access_local(struct cyg_gw_access_run *run, cyg_str address) {
+    char *w = PUT(run->text, ",\"downstream_local_address\":");
+    return seal(run, put_text(w, address, MAX_ADDRESS));
+}
+
+cyg_str cyg_gw_access_configured(struct cyg_gw_access_run *run, cyg_str route, cyg_str listener, cyg_str version) {
+    char *w = PUT(run->text, ",\"route_name\":");
+    w = put_text(w, route, MAX_NAME);
+    w = PUT(w, ",\"listener\":");
+    w = put_text(w, listener, MAX_NAME);
+    w = PUT(w, ",\"config_version\":");
+    return seal(run, put_text(w, version, MAX_NAME));
 }
 
 /* ---- the line --------------------------------------------------------------------------------------------------- */
 
-static inline char *put_request(char *w, const struct cyg_gw_access *a) {
+/* A run, or what stands there when there is none. */
+static inline char *put_run(char *w, cyg_str run, cyg_str without) {
+    if (__builtin_expect(run.n == 0, 0)) run = without;
+    memcpy(w, run.p, run.n);
+    return w + run.n;
+}
+
+static inline char *put_request(char *w, const struct cyg_gw_access *a, struct cyg_gw_second *second) {
     w = PUT(w, "{\"start_time\":\"");
-    w = put_time(w, a->start_unix_ns);
+    w = cyg_gw_second_put(second, a->start, w);
     w = PUT(w, "\",\"method\":");
     w = put_text(w, a->method, MAX_METHOD);
     w = PUT(w, ",\"path\":");
     w = put_text(w, a->path, MAX_PATH);
-    w = PUT(w, ",\"protocol\":");
-    return put_text(w, a->protocol, MAX_PROTOCOL);
+    return put_run(w, a->protocol, CYG_STR(",\"protocol\":null"));
 }
 
 static inline char *put_outcome(char *w, const struct cyg_gw_access *a) {
     w = PUT(w, ",\"response_code\":");
     w = put_uint(w, a->response_code > 0 ? (uint64_t)a->response_code : 0);
-    w = PUT(w, ",\"response_flags\":");
-    w = put_text(w, a->response_flags.n > 0 ? a->response_flags : CYG_STR("-"), MAX_FLAGS);
-    w = PUT(w, ",\"response_code_details\":");
-    w = put_text(w, a->response_code_details, MAX_NAME);
+    w = put_run(w, a->outcome, CYG_STR(",\"response_flags\":\"-\",\"response_code_details\":null"));
     w = PUT(w, ",\"bytes_received\":");
     w = put_uint(w, a->bytes_received);
     w = PUT(w, ",\"bytes_sent\":");
@@ -259,27 +278,18 @@ static inline char *put_client(char *w, const struct cyg_gw_access *a) {
 }
 
 static inline char *put_way(char *w, const struct cyg_gw_access *a) {
-    w = PUT(w, ",\"upstream_host\":");
-    w = put_text(w, a->upstream_host, MAX_ADDRESS);
-    w = PUT(w, ",\"upstream_cluster\":");
-    w = put_text(w, a->upstream_cluster, MAX_NAME);
-    w = PUT(w, ",\"downstream_local_address\":");
-    w = put_text(w, a->downstream_local_address, MAX_ADDRESS);
+    w = put_run(w, a->upstream, CYG_STR(",\"upstream_host\":null,\"upstream_cluster\":null"));
+    w = put_run(w, a->local, CYG_STR(",\"downstream_local_address\":null"));
     w = PUT(w, ",\"downstream_remote_address\":");
     w = put_text(w, a->downstream_remote_address, MAX_ADDRESS);
-    w = PUT(w, ",\"route_name\":");
-    w = put_text(w, a->route_name, MAX_NAME);
-    w = PUT(w, ",\"listener\":");
-    w = put_text(w, a->listener, MAX_NAME);
-    w = PUT(w, ",\"config_version\":");
-    w = put_text(w, a->config_version, MAX_NAME);
+    w = put_run(w, a->configured, CYG_STR(",\"route_name\":null,\"listener\":null,\"config_version\":null"));
     w = PUT(w, ",\"upstream_request_attempt_count\":");
     w = put_uint(w, a->upstream_request_attempt_count);
     return PUT(w, "}\n");
 }
 
-size_t cyg_gw_access_format(const struct cyg_gw_access *a, char out[CYG_GW_ACCESS_LINE_MAX]) {
-    char *w = put_request(out, a);
+size_t cyg_gw_access_format(const struct cyg_gw_access *a, struct cyg_gw_second *second, char out[CYG_GW_ACCESS_LINE_MAX]) {
+    char *w = put_request(out, a, second);
     w = put_outcome(w, a);
     w = put_client(w, a);
     w = put_way(w, a);
@@ -287,16 +297,16 @@ size_t cyg_gw_access_format(const struct cyg_gw_access *a, char out[CYG_GW_ACCES
 }
 
 /* The log has no room for the longest line; there may be some for this one. */
-static __attribute__((noinline)) bool write_copy(cyg_linelog *log, const struct cyg_gw_access *a) {
+static __attribute__((noinline)) bool write_copy(struct cyg_gw_log_file *log, const struct cyg_gw_access *a) {
     char line[CYG_GW_ACCESS_LINE_MAX];
-    return cyg_linelog_write(log, line, cyg_gw_access_format(a, line));
+    return cyg_linelog_write(log->lines, line, cyg_gw_access_format(a, &log->second, line));
 }
 
-bool cyg_gw_access_write(cyg_linelog *log, const struct cyg_gw_access *a) {
+bool cyg_gw_access_write(struct cyg_gw_log_file *log, const struct cyg_gw_access *a) {
     cyg_linelog_room room;
-    char *place = cyg_linelog_begin(log, CYG_GW_ACCESS_LINE_MAX, &room);
+    char *place = cyg_linelog_begin(log->lines, CYG_GW_ACCESS_LINE_MAX, &room);
     if (__builtin_expect(place != NULL, 1)) {
-        cyg_linelog_end(log, &room, cyg_gw_access_format(a, place));
+        cyg_linelog_end(log->lines, &room, cyg_gw_access_format(a, &log->second, place));
         return true;
     }
     return write_copy(log, a);

@@ -77,6 +77,7 @@ static int upstream_new(const struct cyg_gw_cluster *c, const struct cyg_gw_endp
     u->connect_timeout = c->connect_timeout;
     u->cluster = strdup(c->name.p);
     u->address = strdup(e->text.p);
+    (void)cyg_gw_access_upstream(&u->logged, e->text, c->name);
     int err = u->cluster && u->address ? pool_new(c, e, &u->pool) : CYG_ENOMEM;
     if (err < 0)
         upstream_free(u);

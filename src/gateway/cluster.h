@@ -6,6 +6,7 @@
 #ifndef CYG_GATEWAY_CLUSTER_H
 #define CYG_GATEWAY_CLUSTER_H
 
+#include "gateway/access_log.h"
 #include "gateway/config.h"
 
 #include <cygnet/http.h>
@@ -36,6 +37,7 @@ struct cyg_gw_upstream {
     struct cyg_gw_upstream *next; /* guarded by the registry's lock, as refs */
     size_t refs;
     char *cluster, *address; /* names, NUL-terminated; its own */
+    struct cyg_gw_access_run logged;
     cyg_addr addr;
     struct cyg_gw_pool settings;
     cyg_duration connect_timeout;

@@ -4,6 +4,8 @@
 #ifndef CYG_GATEWAY_ENDING_H
 #define CYG_GATEWAY_ENDING_H
 
+#include <cygnet/base.h>
+
 enum cyg_gw_ending {
     CYG_GW_END_RELAYED,     /* tcp: both sides ended in order */
     CYG_GW_END_EXPIRED,     /* udp: nothing came for the idle time, which is how a session ends */
@@ -28,8 +30,8 @@ enum cyg_gw_ending {
 
 struct cyg_gw_ending_info {
     const char *word;
-    const char *flags;  /* the access log's response_flags, "-" for none */
     unsigned protocols; /* bits (1 << enum cyg_gw_protocol) of those that can end so */
+    cyg_str logged;     /* the access log's run of response_flags ("-": none) and response_code_details */
 };
 const struct cyg_gw_ending_info *cyg_gw_ending_info(enum cyg_gw_ending e);
 

@@ -98,50 +98,45 @@ static cyg_str forwarded_for(const struct exchange *x, char *buf, size_t room) {
     return (cyg_str){buf, n + peer.n};
 }
 
-/* The fields of a log line that come from the request's head. */
-static void describe(struct cyg_gw_access *a, const cyg_http_req *req) {
-    a->method = cyg_http_req_method(req);
-    a->path = cyg_http_req_target(req);
-    a->protocol = cyg_http_req_version(req) == 10 ? CYG_STR("HTTP/1.0") : CYG_STR("HTTP/1.1");
-    a->authority = cyg_http_req_host(req);
-    a->user_agent = first_value(req, CYG_HTTP_USER_AGENT);
-    a->bytes_received = cyg_http_req_body_bytes(req);
+static cyg_str protocol_run(const cyg_http_req *req) {
+    return cyg_http_req_version(req) == 10 ? CYG_GW_ACCESS_PROTOCOL("HTTP/1.0") : CYG_GW_ACCESS_PROTOCOL("HTTP/1.1");
 }
 
+/* Every field is in the initializer: a struct of this size that had to be cleared first would cost more than filling it. */
 static void write_log(const struct exchange *x, int64_t duration_ns) {
     if (!x->snapshot->log) return;
     const cyg_http_forward_result *f = &x->forward;
     char forwarded[512];
     struct cyg_gw_access a = {
-        .start_unix_ns = cyg_unix_nano() - duration_ns,
+        .start = cyg_http_req_start(x->req),
+        .method = cyg_http_req_method(x->req),
+        .path = cyg_http_req_target(x->req),
+        .protocol = protocol_run(x->req),
         .response_code = cyg_http_res_status(x->res),
-        .response_flags = cyg_str_of(cyg_gw_reason_info(x->reason)->flags),
-        .response_code_details = cyg_str_of(cyg_gw_reason_info(x->reason)->word),
+        .outcome = cyg_gw_reason_info(x->reason)->logged,
+        .bytes_received = cyg_http_req_body_bytes(x->req),
         .bytes_sent = cyg_http_res_body_bytes(x->res),
         .duration_ns = duration_ns,
         .upstream_service_ns = f->connected && f->first_byte ? f->first_byte - f->connected : -1,
+        .x_forwarded_for = x->route ? forwarded_for(x, forwarded, sizeof forwarded) : (cyg_str){0},
+        .user_agent = first_value(x->req, CYG_HTTP_USER_AGENT),
         .request_id = x->request_id,
-        .downstream_local_address = cyg_str_of(x->server->text),
+        .authority = cyg_http_req_host(x->req),
+        .upstream = x->route ? cyg_gw_access_run_text(&x->upstream->logged) : (cyg_str){0},
+        .local = cyg_gw_access_run_text(&x->server->logged),
         .downstream_remote_address = cyg_http_req_peer_text(x->req),
-        .listener = x->front->config->name,
-        .config_version = x->snapshot->config->version,
+        .configured = cyg_gw_access_run_text(&x->front->logged[cyg_gw_front_index(x->front, x->route)]),
         .upstream_request_attempt_count = x->attempts,
     };
-    describe(&a, x->req);
-    if (x->route) {
-        a.x_forwarded_for = forwarded_for(x, forwarded, sizeof forwarded);
-        a.route_name = x->route->name;
-        a.upstream_cluster = x->route->cluster->name;
-        a.upstream_host = cyg_str_of(x->upstream->address);
-    }
-    (void)cyg_gw_access_write(x->snapshot->log->lines, &a);
+    (void)cyg_gw_access_write(x->snapshot->log, &a);
 }
 
 static void finish(struct exchange *x) {
     struct cyg_gw *gw = x->server->gw;
     cyg_time now = cyg_now();
     int64_t duration_ns = now - cyg_http_req_start(x->req);
-    cyg_gw_traffic_count(cyg_gw_front_traffic(x->front, x->route), cyg_http_res_status(x->res), duration_ns, x->reason);
+    cyg_gw_traffic_count(&x->front->traffic[cyg_gw_front_index(x->front, x->route)], cyg_http_res_status(x->res),
+                         duration_ns, x->reason);
     write_log(x, duration_ns);
     if (__builtin_expect(__atomic_load_n(&gw->draining, __ATOMIC_ACQUIRE), 0) && now >= gw->cut_at &&
         x->reason != CYG_GW_VIA_UPSTREAM)
@@ -184,21 +179,27 @@ void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr
     cyg_gw_refusals_count(&front->refusals, reason);
     if (snapshot->log) {
         char remote[CYG_ADDR_STRLEN];
-        int64_t duration_ns = req_or_null ? cyg_now() - cyg_http_req_start(req_or_null) : 0;
+        struct cyg_gw_access_run outcome;
+        cyg_time now = cyg_now(), start = req_or_null ? cyg_http_req_start(req_or_null) : now;
         struct cyg_gw_access a = {
-            .start_unix_ns = cyg_unix_nano() - duration_ns,
+            .start = start,
             .response_code = status,
-            .response_flags = CYG_STR("DPE"),
-            .response_code_details = cyg_str_of(reason),
-            .duration_ns = duration_ns,
+            .outcome = cyg_gw_access_outcome(&outcome, CYG_STR("DPE"), cyg_str_of(reason)),
+            .duration_ns = now - start,
             .upstream_service_ns = -1,
-            .downstream_local_address = cyg_str_of(s->text),
-            .listener = front->config->name,
-            .config_version = snapshot->config->version,
+            .local = cyg_gw_access_run_text(&s->logged),
+            .configured = cyg_gw_access_run_text(&front->logged[cyg_gw_front_index(front, NULL)]),
         };
         if (peer) a.downstream_remote_address = (cyg_str){remote, cyg_addr_format(peer, remote, sizeof remote)};
-        if (req_or_null) describe(&a, req_or_null);
-        (void)cyg_gw_access_write(snapshot->log->lines, &a);
+        if (req_or_null) {
+            a.method = cyg_http_req_method(req_or_null);
+            a.path = cyg_http_req_target(req_or_null);
+            a.protocol = protocol_run(req_or_null);
+            a.bytes_received = cyg_http_req_body_bytes(req_or_null);
+            a.user_agent = first_value(req_or_null, CYG_HTTP_USER_AGENT);
+            a.authority = cyg_http_req_host(req_or_null);
+        }
+        (void)cyg_gw_access_write(snapshot->log, &a);
     }
     cyg_snapshot_drop(&hold);
 }
@@ -206,21 +207,18 @@ void cyg_gw_refused(void *server, int status, const char *reason, const cyg_addr
 /* ---- before the first request ------------------------------------------------------------------------------------- */
 
 static void log_begin(const struct cyg_gw_server *s, const struct cyg_gw_snapshot *snapshot,
-                      const struct cyg_gw_front *front, const cyg_addr *peer, int64_t duration_ns,
-                      enum cyg_gw_ending ending) {
+                      const struct cyg_gw_front *front, const cyg_addr *peer, cyg_time start, enum cyg_gw_ending ending) {
     char remote[CYG_ADDR_STRLEN];
     struct cyg_gw_access a = {
-        .start_unix_ns = cyg_unix_nano() - duration_ns,
-        .response_flags = cyg_str_of(cyg_gw_ending_info(ending)->flags),
-        .response_code_details = cyg_str_of(cyg_gw_ending_info(ending)->word),
-        .duration_ns = duration_ns,
+        .start = start,
+        .outcome = cyg_gw_ending_info(ending)->logged,
+        .duration_ns = cyg_now() - start,
         .upstream_service_ns = -1,
-        .downstream_local_address = cyg_str_of(s->text),
+        .local = cyg_gw_access_run_text(&s->logged),
         .downstream_remote_address = {remote, cyg_addr_format(peer, remote, sizeof remote)},
-        .listener = front->config->name,
-        .config_version = snapshot->config->version,
+        .configured = cyg_gw_access_run_text(&front->logged[cyg_gw_front_index(front, NULL)]),
     };
-    (void)cyg_gw_access_write(snapshot->log->lines, &a);
+    (void)cyg_gw_access_write(snapshot->log, &a);
 }
 
 int cyg_gw_begin(void *server, cyg_conn *c, cyg_addr *peer) {
@@ -237,7 +235,7 @@ int cyg_gw_begin(void *server, cyg_conn *c, cyg_addr *peer) {
         err = cyg_gw_proxy_accept(c, &front->config->proxy_protocol, &front->proxy, &parties, &ending);
     if (err < 0) {
         cyg_gw_refusals_count(&front->refusals, cyg_gw_ending_info(ending)->word);
-        if (snapshot->log) log_begin(s, snapshot, front, peer, cyg_now() - started, ending);
+        if (snapshot->log) log_begin(s, snapshot, front, peer, started, ending);
     } else {
         *peer = parties.client;
     }

@@ -1,7 +1,6 @@
 /* l4.c: see l4.h. */
 #include "gateway/l4.h"
 
-#include "gateway/access_log.h"
 #include "gateway/state.h"
 
 #include <stdlib.h>
@@ -57,7 +56,7 @@ static const char *put(char **at, cyg_str s) {
 }
 
 struct cyg_gw_l4 *cyg_gw_l4_new(const struct cyg_gw_listener *l, cyg_str version, cyg_metrics *registry) {
-    size_t texts = l->name.n + l->cluster->name.n + version.n + 3;
+    size_t texts = l->name.n + l->cluster->name.n + 2;
     struct cyg_gw_l4 *l4 = calloc(1, sizeof *l4 + texts);
     if (!l4) return NULL;
     char *at = (char *)(l4 + 1);
@@ -65,7 +64,7 @@ struct cyg_gw_l4 *cyg_gw_l4_new(const struct cyg_gw_listener *l, cyg_str version
     l4->protocol = l->protocol;
     l4->listener = put(&at, l->name);
     l4->cluster = put(&at, l->cluster->name);
-    l4->version = put(&at, version);
+    (void)cyg_gw_access_configured(&l4->logged, (cyg_str){0}, l->name, version);
     l4->timeouts = l->timeouts;
     l4->limits = l->limits;
     l4->send = l->cluster->proxy_protocol.send;
@@ -90,27 +89,24 @@ void cyg_gw_l4_release(struct cyg_gw_l4 *l4) {
 
 static void write_log(const struct cyg_gw_server *s, const struct cyg_gw_l4 *l4, const struct cyg_gw_l4_record *r,
                       struct cyg_gw_log_file *log, int64_t duration_ns) {
-    const struct cyg_gw_ending_info *info = cyg_gw_ending_info(r->ending);
+    struct cyg_gw_access_run upstream;
     char remote[CYG_ADDR_STRLEN];
     struct cyg_gw_access a = {
-        .start_unix_ns = cyg_unix_nano() - duration_ns,
-        .protocol = l4->protocol == CYG_GW_TCP ? CYG_STR("TCP") : CYG_STR("UDP"),
-        .response_flags = cyg_str_of(info->flags),
-        .response_code_details = cyg_str_of(info->word),
+        .start = r->started,
+        .protocol = l4->protocol == CYG_GW_TCP ? CYG_GW_ACCESS_PROTOCOL("TCP") : CYG_GW_ACCESS_PROTOCOL("UDP"),
+        .outcome = cyg_gw_ending_info(r->ending)->logged,
         .bytes_received = r->received,
         .bytes_sent = r->sent,
         .duration_ns = duration_ns,
         .upstream_service_ns = -1,
-        .upstream_host = cyg_str_of(r->upstream),
-        .upstream_cluster = cyg_str_of(r->attempts ? l4->cluster : NULL),
-        .downstream_local_address = cyg_str_of(s->text),
+        .upstream = cyg_gw_access_upstream(&upstream, cyg_str_of(r->upstream), cyg_str_of(r->attempts ? l4->cluster : NULL)),
+        .local = cyg_gw_access_run_text(&s->logged),
         .downstream_remote_address = {remote, cyg_addr_format(r->client, remote, sizeof remote)},
-        .listener = cyg_str_of(l4->listener),
-        .config_version = cyg_str_of(l4->version),
+        .configured = cyg_gw_access_run_text(&l4->logged),
         .upstream_request_attempt_count = r->attempts,
     };
     if (r->client->family == CYG_AF_NONE) a.downstream_remote_address.n = 0;
-    (void)cyg_gw_access_write(log->lines, &a);
+    (void)cyg_gw_access_write(log, &a);
 }
 
 void cyg_gw_l4_finish(struct cyg_gw_server *s, const struct cyg_gw_l4 *l4, const struct cyg_gw_l4_record *r) {

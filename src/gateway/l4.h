@@ -4,6 +4,7 @@
 #ifndef CYG_GATEWAY_L4_H
 #define CYG_GATEWAY_L4_H
 
+#include "gateway/access_log.h"
 #include "gateway/config.h"
 #include "gateway/ending.h"
 
@@ -17,7 +18,8 @@ struct cyg_gw_server;
 struct cyg_gw_l4 {
     size_t refs; /* atomic */
     enum cyg_gw_protocol protocol;
-    const char *listener, *cluster, *version;
+    const char *listener, *cluster;
+    struct cyg_gw_access_run logged; /* listener and configuration's version */
     struct cyg_gw_timeouts timeouts;
     struct cyg_gw_limits limits;
     enum cyg_gw_proxy_version send;

@@ -2,6 +2,8 @@
 #ifndef CYG_GATEWAY_LOG_FILE_H
 #define CYG_GATEWAY_LOG_FILE_H
 
+#include "gateway/second.h"
+
 #include <cygnet/log.h>
 
 struct cyg_gw_log_file {
@@ -9,6 +11,7 @@ struct cyg_gw_log_file {
     char *path;
     cyg_linelog_opts opts;
     cyg_linelog *lines;
+    struct cyg_gw_second second; /* when its lines' requests began, mostly */
 };
 
 /* Opens path with one reference. Blocks: the thread, in open(2). From: goroutine. Returns: 0, CYG_ENOMEM, -errno. */

@@ -24,9 +24,9 @@ enum cyg_gw_reason {
 
 struct cyg_gw_reason_info {
     const char *word;
-    int status;        /* what the gateway answers; 0: nothing can be answered */
-    const char *flags; /* the access log's response_flags, "-" for none */
-    const char *text;  /* the answer's body, one sentence */
+    int status;       /* what the gateway answers; 0: nothing can be answered */
+    const char *text; /* the answer's body, one sentence */
+    cyg_str logged;   /* the access log's run of response_flags ("-": none) and response_code_details */
 };
 const struct cyg_gw_reason_info *cyg_gw_reason_info(enum cyg_gw_reason r);
 

@@ -21,6 +21,7 @@ int cyg_gw_server_open(struct cyg_gw *gw, enum cyg_gw_protocol protocol, const c
         free(s);
         return err;
     }
+    (void)cyg_gw_access_local(&s->logged, cyg_str_of(s->text));
     s->last = cyg_snapshot_new(NULL);
     *out = s;
     return 0;

@@ -4,6 +4,7 @@
 #ifndef CYG_GATEWAY_SERVER_H
 #define CYG_GATEWAY_SERVER_H
 
+#include "gateway/access_log.h"
 #include "gateway/protocol.h"
 
 #include <cygnet/context.h>
@@ -19,6 +20,7 @@ struct cyg_gw_server {
     size_t id;                  /* index in gw->servers; for the admin server unused */
     cyg_addr addr;              /* as configured: what it is known by */
     char text[CYG_ADDR_STRLEN]; /* as bound: with the port that the kernel chose */
+    struct cyg_gw_access_run logged;
     void *own;                  /* the protocol's */
     bool removed;               /* drains, or has drained; of the reloading goroutine */
     struct cyg_gw_server *next; /* in gw->former_admins */

@@ -6,14 +6,21 @@
 #include <cygnet/runtime.h>
 #include <stdlib.h>
 
-static int front_init_http(struct cyg_gw_front *f, const struct cyg_gw_listener *config, cyg_metrics *registry) {
-    f->router = cyg_gw_router_new(config->routes, config->nroutes);
-    f->traffic = calloc(config->nroutes + 1, sizeof f->traffic[0]);
-    if (!f->router || !f->traffic) return CYG_ENOMEM;
+static int front_init_http(struct cyg_gw_front *f, const struct cyg_gw_listener *config, cyg_str version,
+                           cyg_metrics *registry) {
+    size_t n = config->nroutes;
+    f->router = cyg_gw_router_new(config->routes, n);
+    f->traffic = calloc(n + 1, sizeof f->traffic[0]);
+    f->logged = calloc(n + 1, sizeof f->logged[0]);
+    if (!f->router || !f->traffic || !f->logged) return CYG_ENOMEM;
     const char *name = config->name.p;
-    for (size_t i = 0; i < config->nroutes; i++)
-        cyg_gw_traffic_init(&f->traffic[i], registry, name, config->routes[i].name.p, config->routes[i].cluster->name.p);
-    cyg_gw_traffic_init(&f->traffic[config->nroutes], registry, name, CYG_GW_NO_NAME, CYG_GW_NO_NAME);
+    for (size_t i = 0; i < n; i++) {
+        const struct cyg_gw_route *r = &config->routes[i];
+        cyg_gw_traffic_init(&f->traffic[i], registry, name, r->name.p, r->cluster->name.p);
+        (void)cyg_gw_access_configured(&f->logged[i], r->name, config->name, version);
+    }
+    cyg_gw_traffic_init(&f->traffic[n], registry, name, CYG_GW_NO_NAME, CYG_GW_NO_NAME);
+    (void)cyg_gw_access_configured(&f->logged[n], (cyg_str){0}, config->name, version);
     cyg_gw_refusals_init(&f->refusals, registry, name);
     return 0;
 }
@@ -21,7 +28,7 @@ static int front_init_http(struct cyg_gw_front *f, const struct cyg_gw_listener 
 static int front_init(struct cyg_gw_front *f, const struct cyg_gw_listener *config, cyg_str version, cyg_metrics *registry) {
     f->config = config;
     if (config->proxy_protocol.naccept_from > 0) cyg_gw_proxy_counters_init(&f->proxy, registry, config->name.p);
-    if (config->protocol == CYG_GW_HTTP) return front_init_http(f, config, registry);
+    if (config->protocol == CYG_GW_HTTP) return front_init_http(f, config, version, registry);
     f->l4 = cyg_gw_l4_new(config, version, registry);
     return f->l4 ? 0 : CYG_ENOMEM;
 }
@@ -57,6 +64,7 @@ void cyg_gw_snapshot_free(struct cyg_gw_snapshot *s) {
         cyg_gw_router_free(s->fronts[i].router);
         cyg_gw_l4_release(s->fronts[i].l4);
         free(s->fronts[i].traffic);
+        free(s->fronts[i].logged);
     }
     for (size_t i = 0; s->members && i < s->config->nclusters; i++)
         if (s->members[i].config) cyg_gw_members_free(&s->members[i], &s->context->upstreams);

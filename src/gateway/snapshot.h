@@ -4,6 +4,7 @@
 #ifndef CYG_GATEWAY_SNAPSHOT_H
 #define CYG_GATEWAY_SNAPSHOT_H
 
+#include "gateway/access_log.h"
 #include "gateway/cluster.h"
 #include "gateway/config.h"
 #include "gateway/l4.h"
@@ -25,6 +26,7 @@ struct cyg_gw_front {
     const struct cyg_gw_listener *config;
     struct cyg_gw_router *router; /* http, as traffic and refusals */
     struct cyg_gw_traffic *traffic; /* one a route, in the order of config->routes, and one for requests without a route */
+    struct cyg_gw_access_run *logged; /* the same: what the log says of the route */
     struct cyg_gw_refusals refusals;
     struct cyg_gw_l4 *l4;               /* tcp, udp; else NULL */
     struct cyg_gw_proxy_counters proxy; /* with proxy_protocol */
@@ -51,8 +53,9 @@ void cyg_gw_snapshot_free(struct cyg_gw_snapshot *s);
 /* The same on a goroutine of its own, counted in context->workers: freeing may wait for the log to be written. */
 void cyg_gw_snapshot_free_later(void *snapshot);
 
-static inline struct cyg_gw_traffic *cyg_gw_front_traffic(const struct cyg_gw_front *f, const struct cyg_gw_route *route) {
-    return &f->traffic[route ? (size_t)(route - f->config->routes) : f->config->nroutes];
+/* Where a route's, or no route's, traffic and run are. */
+static inline size_t cyg_gw_front_index(const struct cyg_gw_front *f, const struct cyg_gw_route *route) {
+    return route ? (size_t)(route - f->config->routes) : f->config->nroutes;
 }
 
 #endif

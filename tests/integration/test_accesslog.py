@@ -1,8 +1,11 @@
 """The access log of the running gateway: its fields, hostile bytes, a reader that does not read, and rotation."""
+import datetime
 import json
 import os
 import re
 import subprocess
+import threading
+import time
 
 from harness import base_config, raw, request, wait_until
 
@@ -36,6 +39,31 @@ def test_fields_of_a_request(gateway, app):
     assert line["bytes_sent"] > 0 and line["duration"] >= 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["start_time"])
     assert re.fullmatch(r"127\.0\.0\.1:\d+", line["downstream_remote_address"])
+
+
+def test_start_time_is_the_wall_clock_s(gateway, app):
+    """Also of a request that is answered in another second than it began in, and of those after it."""
+    a = app()
+    g = gateway(base_config([a.port], access_log={"path": "access.log", "flush_interval": "1ms"}))
+    spans = []
+
+    def ask(path):
+        begin = time.time()
+        request(g.port(), "GET", path)
+        spans.append((begin, time.time()))
+
+    ask("/echo")
+    second = int(time.time())
+    slow = threading.Thread(target=ask, args=("/slow",))
+    slow.start()
+    wait_until(lambda: int(time.time()) > second + 1, "the second is over")
+    a.hold.set()
+    slow.join()
+    ask("/echo")
+    got = wait_until(lambda: [x for x in [lines(g)] if len(x) == len(spans)], "all lines")[0]
+    for line, (begin, end) in zip(got, spans):
+        start = datetime.datetime.fromisoformat(line["start_time"].replace("Z", "+00:00")).timestamp()
+        assert begin - 0.1 <= start <= end - line["duration"] / 1000 + 0.1
 
 
 def test_a_refused_request_has_no_bytes_of_the_one_before(gateway, app):

@@ -2,12 +2,13 @@
  * JSON, within its bound.
  */
 #include "gateway/access_log.h"
+#include "gateway/ending.h"
+#include "gateway/reason.h"
 #include <cygnet/runtime.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -87,12 +88,19 @@ enum { MEMBERS = 23 };
 
 /* ---- helpers ------------------------------------------------------------------------------------------------------ */
 
+/* The line, when the wall clock says 2020-11-25T21:26:18.000Z at the monotonic clock's 0. */
+static size_t format(const struct cyg_gw_access *a, char *out) {
+    struct cyg_gw_second second = {0};
+    cyg_gw_second_set(&second, 0, 1606339578 * CYG_SECOND);
+    return cyg_gw_access_format(a, &second, out);
+}
+
 /* The line, in memory of exactly the promised size, so that a checker of memory sees a byte too many. */
 static char *line_of(const struct cyg_gw_access *a) {
     char *out = malloc(CYG_GW_ACCESS_LINE_MAX), *line = malloc(CYG_GW_ACCESS_LINE_MAX + 1);
     assert_non_null(out);
     assert_non_null(line);
-    size_t n = cyg_gw_access_format(a, out);
+    size_t n = format(a, out);
     assert_in_range(n, 2, CYG_GW_ACCESS_LINE_MAX);
     if (!is_line(out, n, MEMBERS)) fail_msg("not a line of JSON: %.*s", (int)n, out);
     memcpy(line, out, n);
@@ -122,14 +130,15 @@ static void assert_path(cyg_str path, const char *expected) {
 
 static void test_a_proxied_request(void **state) {
     (void)state;
+    struct cyg_gw_access_run upstream, local, configured;
     assert_line(
         &(struct cyg_gw_access){
-            .start_unix_ns = 1606339578409999999,
+            .start = 409999999,
             .method = CYG_STR("GET"),
             .path = CYG_STR("/a?b=c"),
-            .protocol = CYG_STR("HTTP/1.1"),
+            .protocol = CYG_GW_ACCESS_PROTOCOL("HTTP/1.1"),
             .response_code = 200,
-            .response_code_details = CYG_STR("via_upstream"),
+            .outcome = CYG_GW_ACCESS_OUTCOME("-", "via_upstream"),
             .bytes_received = 7,
             .bytes_sent = 18446744073709551615u,
             .duration_ns = 1999999,
@@ -138,13 +147,10 @@ static void test_a_proxied_request(void **state) {
             .user_agent = CYG_STR("curl/7.88.1"),
             .request_id = CYG_STR("3f2b8c1d-9e7a-4f60-8bcd-0123456789ab"),
             .authority = CYG_STR("shop.example.com"),
-            .upstream_host = CYG_STR("10.0.0.1:80"),
-            .upstream_cluster = CYG_STR("shop"),
-            .downstream_local_address = CYG_STR("10.0.0.9:8080"),
+            .upstream = cyg_gw_access_upstream(&upstream, CYG_STR("10.0.0.1:80"), CYG_STR("shop")),
+            .local = cyg_gw_access_local(&local, CYG_STR("10.0.0.9:8080")),
             .downstream_remote_address = CYG_STR("[2001:db8::1]:40312"),
-            .route_name = CYG_STR("everything"),
-            .listener = CYG_STR("web"),
-            .config_version = CYG_STR("v1"),
+            .configured = cyg_gw_access_configured(&configured, CYG_STR("everything"), CYG_STR("web"), CYG_STR("v1")),
             .upstream_request_attempt_count = 1,
         },
         "{\"start_time\":\"2020-11-25T21:26:18.409Z\",\"method\":\"GET\",\"path\":\"/a?b=c\",\"protocol\":\"HTTP/1.1\","
@@ -161,31 +167,71 @@ static void test_a_proxied_request(void **state) {
 
 static void test_what_is_not_known_is_null(void **state) {
     (void)state;
-    assert_line(
-        &(struct cyg_gw_access){.response_flags = CYG_STR("DC"), .duration_ns = -1, .start_unix_ns = -1},
-        "{\"start_time\":\"1970-01-01T00:00:00.000Z\",\"method\":null,\"path\":null,\"protocol\":null,"
-        "\"response_code\":0,\"response_flags\":\"DC\",\"response_code_details\":null,\"bytes_received\":0,"
+    const char *nothing =
+        "{\"start_time\":\"2020-11-25T21:26:18.000Z\",\"method\":null,\"path\":null,\"protocol\":null,"
+        "\"response_code\":0,\"response_flags\":\"-\",\"response_code_details\":null,\"bytes_received\":0,"
         "\"bytes_sent\":0,\"duration\":0,\"upstream_service_time\":null,\"x_forwarded_for\":null,"
         "\"user_agent\":null,\"request_id\":null,\"authority\":null,\"upstream_host\":null,"
         "\"upstream_cluster\":null,\"downstream_local_address\":null,\"downstream_remote_address\":null,"
-        "\"route_name\":null,\"listener\":null,\"config_version\":null,\"upstream_request_attempt_count\":0}\n");
+        "\"route_name\":null,\"listener\":null,\"config_version\":null,\"upstream_request_attempt_count\":0}\n";
+    assert_line(&(struct cyg_gw_access){.duration_ns = -1}, nothing);
+    struct cyg_gw_access_run outcome, upstream, local, configured;
+    cyg_str none = {0};
+    assert_line(&(struct cyg_gw_access){.outcome = cyg_gw_access_outcome(&outcome, none, none),
+                                        .upstream = cyg_gw_access_upstream(&upstream, none, none),
+                                        .local = cyg_gw_access_local(&local, none),
+                                        .configured = cyg_gw_access_configured(&configured, none, none, none)},
+                nothing);
     char *line = line_of(&(struct cyg_gw_access){.upstream_service_ns = -1, .upstream_request_attempt_count = 2});
     assert_non_null(strstr(line, "\"upstream_service_time\":null"));
     free(line);
 }
 
-/* Every day from 1970 to 2262, and the times in them, as the C library reads them. */
-static void test_start_time_is_the_calendar_s(void **state) {
+static void test_numbers_of_every_length(void **state) {
     (void)state;
-    char out[CYG_GW_ACCESS_LINE_MAX], expected[64];
-    for (int64_t day = 0; day < 106751; day++) {
-        int64_t seconds = day * 86400 + day * 7919 % 86400, ms = day * 31 % 1000;
-        time_t t = (time_t)seconds;
-        struct tm tm;
-        size_t n = strftime(expected, sizeof expected, "{\"start_time\":\"%Y-%m-%dT%H:%M:%S", gmtime_r(&t, &tm));
-        snprintf(expected + n, sizeof expected - n, ".%03dZ\"", (int)ms);
-        cyg_gw_access_format(&(struct cyg_gw_access){.start_unix_ns = seconds * 1000000000 + ms * 1000000 + 999999}, out);
-        if (memcmp(out, expected, strlen(expected)) != 0) fail_msg("%.40s is not %s", out, expected);
+    uint64_t all[64], n = 0;
+    for (uint64_t v = 1; n < 57; v *= 10) {
+        all[n++] = v - 1;
+        all[n++] = v;
+        all[n++] = v + v / 10 * 2 + v / 100 * 3; /* its digits differ */
+        if (v == 10000000000000000000u) break;
+    }
+    all[n++] = UINT64_MAX;
+    for (size_t i = 0; i < n + 1000; i++) {
+        uint64_t v = i < n ? all[i] : i - n;
+        char expected[64], *line = line_of(&(struct cyg_gw_access){.bytes_received = v});
+        snprintf(expected, sizeof expected, "\"bytes_received\":%llu,", (unsigned long long)v);
+        if (!strstr(line, expected)) fail_msg("%s is not in %s", expected, line);
+        free(line);
+    }
+}
+
+/* A run made of literals is what the function makes of the same texts. */
+static void test_runs_of_literals_are_the_same(void **state) {
+    (void)state;
+    struct cyg_gw_access_run run;
+    assert_true(cyg_str_eq(cyg_gw_access_outcome(&run, CYG_STR("UF,UH"), CYG_STR("no_healthy_upstream")),
+                           cyg_gw_reason_info(CYG_GW_NO_HEALTHY_UPSTREAM)->logged));
+    assert_true(cyg_str_eq(cyg_gw_access_outcome(&run, CYG_STR("DPE"), CYG_STR("proxy_timeout")),
+                           cyg_gw_ending_info(CYG_GW_END_PROXY_TIMEOUT)->logged));
+}
+
+static void assert_word_is_logged(cyg_str logged, const char *word) {
+    char *line = line_of(&(struct cyg_gw_access){.outcome = logged}), expected[128];
+    snprintf(expected, sizeof expected, "\"response_code_details\":\"%s\",", word);
+    assert_non_null(strstr(line, expected));
+    free(line);
+}
+
+static void test_every_reason_and_ending_is_logged(void **state) {
+    (void)state;
+    for (int r = 0; r < CYG_GW_REASONS; r++) {
+        const struct cyg_gw_reason_info *info = cyg_gw_reason_info((enum cyg_gw_reason)r);
+        assert_word_is_logged(info->logged, info->word);
+    }
+    for (int e = 0; e < CYG_GW_ENDINGS; e++) {
+        const struct cyg_gw_ending_info *info = cyg_gw_ending_info((enum cyg_gw_ending)e);
+        assert_word_is_logged(info->logged, info->word);
     }
 }
 
@@ -228,7 +274,7 @@ static void test_every_byte_at_every_place(void **state) {
                 memset(expected + at + (size_t)w, 'x', n - at - 1);
                 expected[at + (size_t)w + n - at - 1] = 0;
                 char out[CYG_GW_ACCESS_LINE_MAX];
-                cyg_gw_access_format(&(struct cyg_gw_access){.path = {text, n}}, out);
+                format(&(struct cyg_gw_access){.path = {text, n}}, out);
                 const char *path = strstr(out, "\"path\":\"") + strlen("\"path\":\"");
                 if (memcmp(path, expected, strlen(expected)) != 0 || path[strlen(expected)] != '"')
                     fail_msg("byte %d at %zu of %zu: %.60s is not %s", c, at, n, path, expected);
@@ -263,12 +309,34 @@ static void test_the_longest_line_fits(void **state) {
     for (int fill = 0; fill < 256; fill++) {
         memset(bytes, fill, sizeof bytes);
         cyg_str s = {bytes, sizeof bytes};
+        struct cyg_gw_access_run outcome, upstream, local, configured;
         struct cyg_gw_access a = {
-            INT64_MAX, s, s, s, INT32_MAX, s, s, UINT64_MAX, UINT64_MAX, INT64_MAX, INT64_MAX,  s,
-            s,         s, s, s, s,         s, s, s,          s,          s,         UINT32_MAX,
+            .start = INT64_MAX,
+            .method = s,
+            .path = s,
+            .protocol = CYG_GW_ACCESS_PROTOCOL("HTTP/1.1"),
+            .response_code = INT32_MAX,
+            .outcome = cyg_gw_access_outcome(&outcome, s, s),
+            .bytes_received = UINT64_MAX,
+            .bytes_sent = UINT64_MAX,
+            .duration_ns = INT64_MAX,
+            .upstream_service_ns = INT64_MAX,
+            .x_forwarded_for = s,
+            .user_agent = s,
+            .request_id = s,
+            .authority = s,
+            .upstream = cyg_gw_access_upstream(&upstream, s, s),
+            .local = cyg_gw_access_local(&local, s),
+            .downstream_remote_address = s,
+            .configured = cyg_gw_access_configured(&configured, s, s, s),
+            .upstream_request_attempt_count = UINT32_MAX,
         };
         free(line_of(&a));
         bytes[0] = 'x'; /* odd alignment of escapes against the budgets */
+        a.outcome = cyg_gw_access_outcome(&outcome, s, s);
+        a.upstream = cyg_gw_access_upstream(&upstream, s, s);
+        a.local = cyg_gw_access_local(&local, s);
+        a.configured = cyg_gw_access_configured(&configured, s, s, s);
         free(line_of(&a));
     }
 }
@@ -291,12 +359,13 @@ static void test_random_bytes_stay_one_line(void **state) {
 }
 
 static int write_two(void *name) {
-    cyg_linelog *log;
-    int err = cyg_linelog_open(name, NULL, &log);
+    struct cyg_gw_log_file *log;
+    int err = cyg_gw_log_file_open(name, &(cyg_linelog_opts){0}, &log);
     if (err < 0) return err;
+    cyg_gw_second_set(&log->second, 0, 1606339578 * CYG_SECOND); /* as format() has it */
     bool taken = cyg_gw_access_write(log, &(struct cyg_gw_access){.path = CYG_STR("/one")}) &&
                  cyg_gw_access_write(log, &(struct cyg_gw_access){.path = CYG_STR("/two")});
-    cyg_linelog_close(log);
+    cyg_gw_log_file_release(log);
     return taken ? 0 : -1;
 }
 
@@ -312,8 +381,8 @@ static void test_lines_arrive_in_the_log(void **state) {
     assert_int_equal(err, 0);
     ssize_t n = read(fd, text, sizeof text);
     close(fd);
-    size_t one = cyg_gw_access_format(&(struct cyg_gw_access){.path = CYG_STR("/one")}, expected);
-    size_t both = one + cyg_gw_access_format(&(struct cyg_gw_access){.path = CYG_STR("/two")}, expected + one);
+    size_t one = format(&(struct cyg_gw_access){.path = CYG_STR("/one")}, expected);
+    size_t both = one + format(&(struct cyg_gw_access){.path = CYG_STR("/two")}, expected + one);
     assert_int_equal(n, both);
     assert_memory_equal(text, expected, both);
 }
@@ -322,7 +391,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_proxied_request),
         cmocka_unit_test(test_what_is_not_known_is_null),
-        cmocka_unit_test(test_start_time_is_the_calendar_s),
+        cmocka_unit_test(test_numbers_of_every_length),
+        cmocka_unit_test(test_runs_of_literals_are_the_same),
+        cmocka_unit_test(test_every_reason_and_ending_is_logged),
         cmocka_unit_test(test_special_bytes_are_escaped),
         cmocka_unit_test(test_bytes_that_are_no_utf8_are_shown_one_by_one),
         cmocka_unit_test(test_every_byte_at_every_place),
