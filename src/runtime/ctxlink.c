@@ -32,6 +32,23 @@ void cygrt_ctx_leave(struct g *g) {
     cygrt_ctx_unref(c);
 }
 
+void cygrt_ctx_pass(struct g *from, struct g *to) {
+    struct cygrt_ctx_core *c = from->ctx;
+    cyg_spin_lock(&c->lock);
+    to->ctx = c;
+    to->ctx_next = from->ctx_next;
+    to->ctx_prev = from->ctx_prev;
+    if (to->ctx_prev)
+        to->ctx_prev->ctx_next = to;
+    else if (c->gs == from)
+        c->gs = to;
+    else
+        c->waking = to;
+    if (to->ctx_next) to->ctx_next->ctx_prev = to;
+    from->ctx = NULL;
+    cyg_spin_unlock(&c->lock);
+}
+
 void cygrt_ctx_unref(struct cygrt_ctx_core *c) {
     if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) c->unreferenced(c);
 }

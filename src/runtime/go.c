@@ -33,16 +33,15 @@ struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err) {
     return g;
 }
 
-void cygrt_g_put(struct p *p, struct g *g) {
+static void put(struct p *p, struct g *g) {
     atomic_store_explicit(&g->status, G_FREE, memory_order_relaxed);
-    g->used = true;
     if (!p || g->size_class != cygrt_sched.stack_class) {
         cygrt_stack_free(g);
         return;
     }
     g->task.next = (struct cygrt_task *)p->gfree;
     p->gfree = g;
-    p->ndirty++;
+    p->ndirty += g->used;
     if (++p->ngfree <= CACHE) return;
     while (p->ngfree > CACHE / 2) {
         struct g *x = p->gfree;
@@ -53,7 +52,12 @@ void cygrt_g_put(struct p *p, struct g *g) {
     }
 }
 
-void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_task *t) {
+void cygrt_g_put(struct p *p, struct g *g) {
+    g->used = true;
+    put(p, g);
+}
+
+static void from_record(struct p *p, struct g *g, struct cygrt_task *t) {
     struct cygrt_record r = cygrt_record_of(t);
     g->fn = NULL;
     g->ready_fn = r.fn;
@@ -65,9 +69,35 @@ void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_task *t) {
     g->pin_wanted = false;
     g->parent = 0;
     g->id = cygrt_goid(p);
+    CYGRT_COUNT(p->n_started);
+}
+
+/* Makes g, whose goroutine has ended, the one that was to begin in x. */
+static void from_new(struct p *p, struct g *g, struct g *x) {
+    g->fn = x->fn;
+    g->arg = x->arg;
+    g->line = x->line;
+    g->file = x->file;
+    g->name = x->name;
+    g->pin_wanted = false;
+    g->parent = x->parent;
+    g->id = x->id;
+    g->waits_left = x->waits_left;
+    if (x->ctx) cygrt_ctx_pass(x, g);
+    put(p, x);
+}
+
+struct g *cygrt_g_begin(struct p *p, struct cygrt_task *t) {
+    struct g *g = (struct g *)t;
+    int err;
+    if (t->kind != CYGRT_TASK_NEW) {
+        if (!(g = cygrt_g_get(p, 0, &err))) return NULL;
+        from_record(p, g, t);
+    }
+    g->task.kind = CYGRT_TASK_G;
     fiber_created(g);
     cygrt_stack_reset(g);
-    CYGRT_COUNT(p->n_started);
+    return g;
 }
 
 static void end(struct m *m, struct g *g) {
@@ -82,7 +112,8 @@ static void end(struct m *m, struct g *g) {
         atomic_fetch_add_explicit(&cygrt_sched.n_ended, 1, memory_order_relaxed);
 }
 
-/* Runs g, then as many records as the P has ready, on the same stack: a connection that wakes up costs no switch. */
+/* Runs g, then on the same stack whatever else is next and has not begun: a connection that wakes up costs no switch, and those of
+ * many goroutines that end soon find a stack that is in the cache. */
 void cygrt_goroutine_main(struct m *m) {
     struct g *g = m->curg;
     fiber_after(m, g);
@@ -100,20 +131,15 @@ void cygrt_goroutine_main(struct m *m) {
         (void)cygrt_enter(m);
         end(m, g);
         t = m->p ? cygrt_next_local(m->p) : NULL;
-        if (!t || g->pins || !cygrt_is_record(t) || g->size_class != cygrt_sched.stack_class) {
+        if (!t || g->pins || !cygrt_begins(t) || g->size_class != cygrt_sched.stack_class) {
             g->after = AFTER_EXIT;
             cygrt_leave_to(m, g, t);
             break;
         }
-        struct cygrt_record r = cygrt_record_of(t);
-        g->fn = NULL;
-        g->ready_fn = r.fn;
-        g->arg = r.arg;
-        g->why = r.why;
-        g->file = NULL;
-        g->name = NULL;
-        g->id = cygrt_goid(m->p);
-        CYGRT_COUNT(m->p->n_started);
+        if (t->kind == CYGRT_TASK_NEW)
+            from_new(m->p, g, (struct g *)t);
+        else
+            from_record(m->p, g, t);
         CYGRT_COUNT(m->p->n_switch);
     }
     cyg_fatal("a goroutine that had ended was resumed");
@@ -142,6 +168,9 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
         cygrt_visit_end(v);
         return err;
     }
+    /* What has memory of its own to begin with stays where that is. */
+    bool any_stack = !copy && !o->pinned && g->size_class == s->stack_class && !(me && me->locals);
+    g->task.kind = any_stack ? CYGRT_TASK_NEW : CYGRT_TASK_G;
     g->fn = fn;
     g->arg = arg;
     if (copy) {
@@ -155,8 +184,12 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     g->parent = me ? me->id : 0;
     g->id = cygrt_goid(p);
     g->waits_left = (uint8_t)g->id; /* who does not live for long is not always left out */
-    fiber_created(g);
-    cygrt_stack_reset(g);
+    if (any_stack) {
+        __atomic_store_n(&g->sp, NULL, __ATOMIC_RELAXED);
+    } else {
+        fiber_created(g);
+        cygrt_stack_reset(g);
+    }
     if (me && me->ctx) cygrt_ctx_join(g, me->ctx);
     if (__builtin_expect(me && me->locals != NULL, 0)) { /* the keys' functions are user code */
         cygrt_visit_end(v);

@@ -172,7 +172,9 @@ static inline struct cygrt_task *next_local(struct p *p) {
 }
 
 struct cygrt_task *cygrt_next_local(struct p *p) {
-    return next_local(p);
+    struct cygrt_task *t = next_local(p);
+    if (__builtin_expect(t && t == p->sampled, 0)) sampled(p); /* it may begin without become() */
+    return t;
 }
 
 /* ---- leaving a goroutine's stack ---------------------------------------------------------------------------------- */
@@ -213,14 +215,9 @@ void cygrt_finish_prev(struct m *m) { finish_prev(m); }
 static inline struct g *become(struct m *m, struct cygrt_task *t) {
     struct g *g = (struct g *)t;
     if (__builtin_expect(t == m->p->sampled, 0)) sampled(m->p);
-    if (cygrt_is_record(t)) {
-        int err;
-        g = cygrt_g_get(m->p, 0, &err);
-        if (!g) { /* no memory for a stack now: the record waits its turn in the global queue */
-            cygrt_global_put(&t, 1);
-            return NULL;
-        }
-        cygrt_g_from_record(m->p, g, t);
+    if (cygrt_begins(t) && !(g = cygrt_g_begin(m->p, t))) {
+        cygrt_global_put(&t, 1); /* no memory for a stack now: the record waits its turn in the global queue */
+        return NULL;
     }
     CYG_ASSERT(g->magic == CYGRT_G_MAGIC);
     CYGRT_COUNT(m->p->n_switch);

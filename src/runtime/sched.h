@@ -45,9 +45,11 @@ struct cygrt_chunk;
 
 enum cygrt_task_kind {
     CYGRT_TASK_G = 1,
-    CYGRT_TASK_RECORD = 2,
-    CYGRT_TASK_PINNED = 3, /* a G that only its M may run */
-    CYGRT_TASK_TIMER = 4   /* a cyg_timer's body (after.c), which is like a record */
+    CYGRT_TASK_PINNED, /* a G that only its M may run */
+    /* These have not begun, and may begin on the stack of a goroutine that has ended. */
+    CYGRT_TASK_NEW, /* a G */
+    CYGRT_TASK_RECORD,
+    CYGRT_TASK_TIMER /* a cyg_timer's body (after.c), which is like a record */
 };
 struct cygrt_task {
     struct cygrt_task *next; /* in a list of free Gs, or the global queue when memory is out */
@@ -64,9 +66,8 @@ struct cygrt_record {
 };
 void cygrt_timer_goroutine(void *arg, int why); /* after.c; arg: the task */
 
-static inline bool cygrt_is_record(const struct cygrt_task *t) {
-    return t->kind == CYGRT_TASK_RECORD || t->kind == CYGRT_TASK_TIMER;
-}
+static inline bool cygrt_is_record(const struct cygrt_task *t) { return t->kind >= CYGRT_TASK_RECORD; }
+static inline bool cygrt_begins(const struct cygrt_task *t) { return t->kind >= CYGRT_TASK_NEW; }
 static inline struct cygrt_record cygrt_record_of(struct cygrt_task *t) {
     return t->kind == CYGRT_TASK_TIMER ? (struct cygrt_record){.fn = cygrt_timer_goroutine, .arg = t}
                                        : *(struct cygrt_record *)t;
@@ -113,7 +114,7 @@ struct cygrt_ctx_core;
 
 #define CYGRT_G_MAGIC 0x476f7267u
 /* The first two cache lines are all that waking, switching to and ending a goroutine touch: of very many parked ones, none is in a
- * cache (queue.c fetches them). */
+ * cache (queue.c fetches them). The first and the third are all that starting one touches, and beginning it on another's stack. */
 struct g {
     struct cygrt_task task; /* first: a G is a task */
     uint32_t magic;
@@ -125,7 +126,7 @@ struct g {
     bool guarded;
     bool pin_wanted;            /* cyg_go_opts.pinned */
     bool used;                  /* has run since cygrt_stack_trim looked at its stack */
-    void *sp;                   /* saved while not running */
+    void *sp;                   /* saved while not running; NULL: has not begun */
     cyg_time wait_since;        /* cached clock when it parked */
     struct cygrt_ctx_core *ctx; /* its current context; NULL: background */
     uint16_t pins;              /* cyg_lock_thread calls that are open; the kind is PINNED while there are any */
@@ -137,23 +138,23 @@ struct g {
     const void *wait_obj;
     const char *wait_name; /* its name, for the reasons of channels and pools; NULL: none. Stays until the program ends */
     char *lo, *hi;         /* the stack: lo is above the guard, hi below this struct */
-    void (*fn)(void *);    /* entry; NULL when it came from a record */
-    void *arg;
+    struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
 
+    void (*fn)(void *); /* entry; NULL when it came from a record */
+    void *arg;
     void (*ready_fn)(void *, int);
     int why;
     int line;
     const char *file; /* start site; NULL for records: ready_fn tells */
     const char *name;
     uint64_t id, parent;
-    struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
-    struct m *pinned_m;            /* while pins are open: where it runs */
-    uint32_t rnd;                  /* its own generator: the order of select */
+    struct m *pinned_m; /* while pins are open: where it runs */
+    uint32_t rnd;       /* its own generator: the order of select */
     void *asan_fake;
     void *tsan_fiber;
 };
 #define CYGRT_G_HOT 128 /* bytes of it, see above */
-_Static_assert(offsetof(struct g, locals) == CYGRT_CACHELINE && offsetof(struct g, ready_fn) == CYGRT_G_HOT,
+_Static_assert(offsetof(struct g, locals) == CYGRT_CACHELINE && offsetof(struct g, fn) == CYGRT_G_HOT,
                "cache lines of struct g");
 enum { AFTER_PARK = 0, AFTER_EXIT, AFTER_YIELD, AFTER_GLOBAL };
 
@@ -436,7 +437,8 @@ unsigned cygrt_queue_steal(struct p *p, struct p *victim, bool next_too, struct 
 void cygrt_global_put(struct cygrt_task *const *tasks, unsigned n);
 void cygrt_global_drop(void);                     /* the runtime has stopped */
 struct cygrt_task *cygrt_global_get(struct p *p); /* one to run; a fair share more goes to p's queue */
-struct cygrt_task *cygrt_next_local(struct p *p); /* NULL: the scheduler must look around */
+/* For a goroutine that has ended; NULL: the scheduler must look around. */
+struct cygrt_task *cygrt_next_local(struct p *p);
 /* Leaves g's stack for the next goroutine or the scheduler; returns when g runs again. */
 struct m *cygrt_leave(struct m *m, struct g *g);
 struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t); /* t: what to run next; NULL: the scheduler */
@@ -456,7 +458,7 @@ void cygrt_wake_for_start(struct p *p); /* a goroutine has been started on p, th
 
 struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err); /* p may be NULL */
 void cygrt_g_put(struct p *p, struct g *g);                      /* its stack must not be in use */
-void cygrt_g_from_record(struct p *p, struct g *g, struct cygrt_task *t);
+struct g *cygrt_g_begin(struct p *p, struct cygrt_task *t);      /* a G with a stack for what begins; NULL: no memory */
 uint64_t cygrt_goid(struct p *p);
 int cygrt_go_copy(const cyg_go_opts *opts, void (*fn)(void *), const void *p, size_t n); /* cyg_go_copy with options */
 void cygrt_goroutine_main(struct m *m);
@@ -548,6 +550,7 @@ struct cygrt_ctx_core {
 };
 void cygrt_ctx_join(struct g *g, struct cygrt_ctx_core *c); /* takes a reference; c may be NULL */
 void cygrt_ctx_leave(struct g *g);                          /* drops it */
+void cygrt_ctx_pass(struct g *from, struct g *to);          /* to, which has none, joins in from's place */
 void cygrt_ctx_unref(struct cygrt_ctx_core *c);
 void cygrt_ctx_wake(struct cygrt_ctx_core *c); /* wakes its goroutines; by whoever has set err */
 static inline int cygrt_ctx_err(const struct g *g) {

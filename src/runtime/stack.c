@@ -173,7 +173,6 @@ void cygrt_stack_reset(struct g *g) {
 #endif
     __atomic_store_n(&g->sp, sp, __ATOMIC_RELAXED); /* cygrt_walk_of may be reading it */
     atomic_store_explicit(&g->wait, W_IDLE, memory_order_relaxed);
-    g->ctx = NULL;
 }
 
 /* Two pages at the top stay: they are touched at once by the next goroutine. */

@@ -175,6 +175,11 @@ class Goroutine:
     def saved(self):
         """{register: bytes} of a goroutine that is not on a thread, with sp; None if what g.sp points to is no switch frame."""
         names = self.table.frame
+        if not self.sp:  # has not begun: a stack is prepared when it does
+            regs = {name: bytes(WORD) for name in names}
+            regs[PC[arch()]] = struct.pack("<Q", self.table.entry + SKIP[arch()])
+            regs[SP[arch()]] = struct.pack("<Q", (self.hi & -16) - 2 * WORD)
+            return regs
         if not self.lo <= self.sp <= self.hi - WORD * len(names) or self.sp % WORD:
             return None
         raw = read(self.sp, WORD * len(names))
@@ -188,6 +193,8 @@ class Goroutine:
         if not regs:
             return []
         pcs = [struct.unpack("<Q", regs[PC[arch()]])[0]]
+        if not self.sp:
+            return pcs
         fp, last = struct.unpack("<Q", regs[FP[arch()]])[0], self.sp
         page = read(self.sp, min(self.hi - self.sp, 4096))  # most chains are within it
         while last < fp <= self.hi - 2 * WORD and fp % WORD == 0 and len(pcs) < FRAMES_MAX:
@@ -203,6 +210,7 @@ class Goroutine:
 SP = {"x86-64": "rsp", "aarch64": "sp"}
 PC = {"x86-64": "rip", "aarch64": "pc"}
 FP = {"x86-64": "rbp", "aarch64": "x29"}
+SKIP = {"x86-64": 1, "aarch64": 4}  # where the entry is entered: behind a nop, since unwinders look one byte before a return address
 
 
 def arch():
@@ -395,7 +403,7 @@ class Selected:
 
     def __init__(self, g, regs, thread, sp):
         self.id, self.state, self.regs, self.thread, self.thread_sp = g.id, g.state()[0], regs, thread.ptid, sp
-        self.sp = g.sp
+        self.sp = g.sp or g.lo
         self.pc = struct.unpack("<Q", regs[PC[arch()]])[0]
 
 

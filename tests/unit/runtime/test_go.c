@@ -1,7 +1,10 @@
 /* test_go.c: starting goroutines: arguments, limits, numbers, options; starting and stopping the runtime, forks, how many Ps
  * there are, and how failures are printed.
  */
+#include "runtime/sched.h"
 #include "../rt.h"
+
+#include <errno.h>
 
 /* ---- starting -------------------------------------------------------------------------------------------------------- */
 
@@ -117,6 +120,79 @@ RT_TEST(test_call_on_a_goroutine_just_calls) {
     uint64_t before = rt_stats().goroutines_total;
     CHECK_EQ(cyg_call(add_five, &three), 8);
     CHECK_EQ(rt_stats().goroutines_total, before);
+}
+
+/* ---- those that begin on the stack of one that has ended --------------------------------------------------------------------- */
+
+static uintptr_t frames[MANY];
+static void note_frame(void *arg) {
+    frames[(intptr_t)arg] = (uintptr_t)__builtin_frame_address(0);
+    ADD(ran, 1);
+}
+static int compare_frames(const void *a, const void *b) {
+    uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void short_ones_share(void) {
+    STORE(ran, 0);
+    for (intptr_t i = 0; i < MANY; i++) GO(note_frame, (void *)i);
+    WAIT_FOR(LOAD(ran) == MANY);
+    qsort(frames, MANY, sizeof *frames, compare_frames);
+    int stacks = 1;
+    for (int i = 1; i < MANY; i++) stacks += frames[i] != frames[i - 1];
+    CHECK(stacks <= MANY / 2);        /* one, but for dispatches that go through the scheduler */
+    CHECK(rt_stats().stacks >= MANY); /* there was memory for each when it was started */
+}
+static void test_short_goroutines_share_a_stack(void **state) {
+    (void)state;
+    rt_run(&(cyg_runtime_opts){.maxprocs = 1}, short_ones_share);
+}
+
+/* Leaves behind all that a goroutine can have of its own. */
+static void have_everything(void *arg) {
+    (void)arg;
+    cyg_set_name("predecessor");
+    CHECK_EQ(cyg_go_with(&(cyg_go_opts){.stack_size = (64u << 20) + 1}, count, NULL), CYG_EINVAL);
+    CHECK(*cyg_err_detail());
+    cyg_unlock_thread();
+    ADD(ran, 1);
+}
+
+static cyg_ctx *theirs;
+static int ended_by[MANY];
+static void have_nothing(void *arg) {
+    intptr_t i = (intptr_t)arg;
+    ids[i] = cyg_goid();
+    CHECK(!*cyg_err_detail());
+    CHECK(!cygrt_g()->name && !cygrt_g()->pins && !cygrt_g()->pin_wanted && cygrt_g()->parent == ids[0]);
+    CHECK(cyg_ctx_current() == (i % 2 ? theirs : cyg_ctx_background()));
+    ADD(ran, 1);
+    if (i % 2) ended_by[i] = cyg_sleep(CYG_HOUR);
+    ADD(ran, 1);
+}
+
+/* In turns with and without a context, so that each begins where one of the other kind has ended. */
+RT_TEST(test_who_begins_on_anothers_stack_has_its_own_identity) {
+    STORE(ran, 0);
+    ids[0] = cyg_goid();
+    theirs = cyg_ctx_with_cancel(NULL);
+    for (int i = 0; i < 5; i++) CHECK_EQ(cyg_go_with(&(cyg_go_opts){.pinned = true}, have_everything, NULL), 0);
+    for (intptr_t i = 1; i <= 20; i++) {
+        cyg_ctx_scope scope = cyg_ctx_enter(i % 2 ? theirs : cyg_ctx_background());
+        GO(have_nothing, (void *)i);
+        cyg_ctx_leave(&scope);
+    }
+    WAIT_FOR(LOAD(ran) == 5 + 30);
+    cyg_ctx_cancel(theirs, -EPIPE);
+    cyg_ctx_scope scope = cyg_ctx_enter(theirs); /* and those that have not begun when it ends */
+    for (intptr_t i = 21; i <= 40; i += 2) GO(have_nothing, (void *)i);
+    cyg_ctx_leave(&scope);
+    WAIT_FOR(LOAD(ran) == 5 + 60);
+    qsort(ids, 21, sizeof *ids, compare);
+    for (int i = 1; i <= 20; i++) CHECK(ids[i] != ids[i - 1]);
+    for (int i = 1; i <= 39; i += 2) CHECK_EQ(ended_by[i], -EPIPE);
+    cyg_ctx_release(theirs);
 }
 
 /* ---- the runtime's beginning and end ------------------------------------------------------------------------------------- */
@@ -270,6 +346,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_foreign_thread_has_no_number),
         cmocka_unit_test(test_yield_gives_each_its_turn),
         cmocka_unit_test(test_call_on_a_goroutine_just_calls),
+        cmocka_unit_test(test_short_goroutines_share_a_stack),
+        cmocka_unit_test(test_who_begins_on_anothers_stack_has_its_own_identity),
         cmocka_unit_test(test_without_a_runtime),
         cmocka_unit_test(test_there_is_one_runtime),
         cmocka_unit_test(test_fifty_starts_and_stops_leave_nothing),
