@@ -112,6 +112,15 @@ static void end(struct m *m, struct g *g) {
         atomic_fetch_add_explicit(&cygrt_sched.n_ended, 1, memory_order_relaxed);
 }
 
+/* Not inline: what it needs of a frame, every goroutine would keep below its own. */
+static __attribute__((noinline)) void take_over(struct p *p, struct g *g, struct cygrt_task *t) {
+    if (t->kind == CYGRT_TASK_NEW)
+        from_new(p, g, (struct g *)t);
+    else
+        from_record(p, g, t);
+    CYGRT_COUNT(p->n_switch);
+}
+
 /* Runs g, then on the same stack whatever else is next and has not begun: a connection that wakes up costs no switch, and those of
  * many goroutines that end soon find a stack that is in the cache. */
 void cygrt_goroutine_main(struct m *m) {
@@ -136,11 +145,7 @@ void cygrt_goroutine_main(struct m *m) {
             cygrt_leave_to(m, g, t);
             break;
         }
-        if (t->kind == CYGRT_TASK_NEW)
-            from_new(m->p, g, (struct g *)t);
-        else
-            from_record(m->p, g, t);
-        CYGRT_COUNT(m->p->n_switch);
+        take_over(m->p, g, t);
     }
     cyg_fatal("a goroutine that had ended was resumed");
 }
