@@ -144,7 +144,9 @@ static int read_answer(struct fwd *f) {
     }
 }
 
-static __attribute__((cold, noinline)) int client_gone(struct fwd *f) { return fail(f, CYG_FORWARD_CLIENT_GONE, f->req->x->write_err); }
+static __attribute__((cold, noinline)) int client_gone(struct fwd *f) {
+    return fail(f, CYG_FORWARD_CLIENT_GONE, f->req->x->write_err);
+}
 
 /* Passes head and body down. What is in the upstream's buffer leaves before we wait for more of it. */
 static int pass_answer(struct fwd *f) {
