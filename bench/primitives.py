@@ -60,7 +60,7 @@ UNITS = [
     unit("condition", "condition, hand-over", None, ("st", "pth")),
     unit("waitgroup", "waitgroup, add done wait"),
     unit("context", "context with deadline, cancel"),
-    Unit("timers", [Row("timer_add", "timer added to 1e6", 0.4), Row("timer_stop", "timer of 1e6 stopped", 0.4)]),
+    Unit("timers", [Row("timer_first", "timer added to 1e6, first"), Row("timer_add", "the same, again", 0.4), Row("timer_stop", "timer of 1e6 stopped", 0.4)]),
     Unit("wake_exit", [Row("park", "first start and park, 1e6"), Row("wake_exit", "wake and exit of 1e6 parked", 0.8),
                        Row("give_back", "giving their memory back")], heavy=True),
 ]

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ const (
 	crowd     = 1000
 	million   = 1000000
 	churn     = 100000
-	churns    = 3
+	churns    = 7
 	sampleFor = 120 * time.Millisecond
 )
 
@@ -244,13 +245,16 @@ func timers() {
 		s.add(0, len(s.timers)-s.idle)
 		sets[i] = s
 	})
-	var add, stop time.Duration
+	var add, stop []float64
 	for round := 0; round < churns; round++ {
-		add += together(procs, func(i int) { s := sets[i]; s.add(len(s.timers)-s.idle, len(s.timers)) })
+		add = append(add, float64(together(procs, func(i int) { s := sets[i]; s.add(len(s.timers)-s.idle, len(s.timers)) }))/churn)
 		together(procs, func(i int) { sets[i].choose() })
-		stop += together(procs, func(i int) { sets[i].stop() })
+		stop = append(stop, float64(together(procs, func(i int) { sets[i].stop() }))/churn)
 	}
-	fmt.Printf("timer_add %.2f\ntimer_stop %.2f\n", float64(add)/churn/churns, float64(stop)/churn/churns)
+	fmt.Printf("timer_first %.2f\n", add[0])
+	sort.Float64s(add)
+	sort.Float64s(stop)
+	fmt.Printf("timer_add %.2f\ntimer_stop %.2f\n", add[churns/2], stop[churns/2])
 }
 
 func wakeExit() {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { YIELDERS = 8, BATCH = 100, BUFFERED = 100, CROWD = 1000, MILLION = 1000000, CHURN = 100000, CHURNS = 3 };
+enum { YIELDERS = 8, BATCH = 100, BUFFERED = 100, CROWD = 1000, MILLION = 1000000, CHURN = 100000, CHURNS = 7 };
 #define SAMPLE_NS 120000000.0
 
 static inline int64_t now_ns(void) {
