@@ -40,7 +40,8 @@ CYG_API int cyg_sleep(cyg_duration d);
 /* A timer that starts a goroutine. */
 typedef struct cyg_timer cyg_timer;
 
-/* Runs fn(arg) on a new goroutine once, d from now (d <= 0: at once).
+/* Runs fn(arg) on a new goroutine once, d from now (d <= 0: at once), never earlier; from a second up it may be counted from half a
+ * millisecond later, which saves a reading of the clock.
  * Blocks: never. From: goroutine or any thread while the runtime runs. Owns: *out holds one reference that
  * cyg_timer_release drops; releasing does not stop the timer. Returns: 0, CYG_ENOMEM, or CYG_ESTATE without a runtime. */
 CYG_API int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **out);

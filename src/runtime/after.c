@@ -236,14 +236,8 @@ void cygrt_timer_goroutine(void *arg, int why) {
 
 /* ---- the public side ------------------------------------------------------------------------------------------------- */
 
-static cyg_time from_now(cyg_duration d) {
-    cyg_time t = cygrt_from_now(d);
-    return t > 0 ? t : 1;
-}
-
 int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **out) {
     if (atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) != S_RUNNING) return CYG_ESTATE;
-    cyg_time when = from_now(d);
     struct p *p = heap_near();
     cyg_spin_lock(&p->tlock);
     struct cyg_timer *t = after_alloc(p);
@@ -251,6 +245,7 @@ int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **ou
         cyg_spin_unlock(&p->tlock);
         return CYG_ENOMEM;
     }
+    cyg_time when = cygrt_arm_at(&p->arm_clock, d);
     struct after_body *b = after_body(t);
     word s = get(t), to = (s & (CURRENT | ENTRY | MORE)) | ARMED | HELD | p_bits(p);
     bool there = (s & CURRENT) && b->entry_when <= when; /* stopped and released lately: its entry will do */
@@ -310,11 +305,11 @@ static bool reset_locked(struct p *p, struct cyg_timer *t, cyg_time when, word *
 
 bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
     if (atomic_load_explicit(&cygrt_sched.state, memory_order_acquire) == S_OFF) return false;
-    cyg_time when = from_now(d);
     for (;;) {
         word s = get(t);
         struct p *p = s & (ENTRY | QUEUED) ? p_of(s) : heap_near();
         cyg_spin_lock(&p->tlock);
+        cyg_time when = cygrt_arm_at(&p->arm_clock, d);
         bool done = reset_locked(p, t, when, &s), first = heap_set_min(p);
         cyg_spin_unlock(&p->tlock);
         if (first) heap_tell_sleeper(p, when);

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/arm_clock.h"
+
 #define CYGRT_CACHELINE 64
 #define CYGRT_MAX_PROCS 256
 #define CYGRT_QUEUE 256                          /* local run queue; a power of two */
@@ -217,6 +219,7 @@ struct p {
     uint32_t ntfree;
     uint32_t sweep_wait; /* additions until the next look at how many entries are dead */
     bool sweep_useless;  /* the last look found many, but not here */
+    struct cygrt_arm_clock arm_clock;
 
     /* poller */
     _Alignas(CYGRT_CACHELINE) uint32_t poll_lock; /* who polls epfd */

@@ -113,6 +113,7 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     s->no_pwait2 = cygrt_debug("nopwait2");
     s->no_exclusive = cygrt_debug("noexclusive");
     s->no_membarrier = cygrt_debug("nomembarrier") || !cygrt_membarrier_register();
+    cygrt_arm_clock_init(cygrt_debug("noarmclock"));
     s->report_retakes = cygrt_debug("retakes");
     s->report_backlogs = cygrt_debug("backlogs");
     s->trace = cygrt_debug_number("schedtrace") * CYG_MILLISECOND;
