@@ -1,12 +1,14 @@
 """Fixtures: each makes things that the test uses and ends them after it, whatever happened."""
 import contextlib
 import os
+import re
 import signal
 
 import pytest
 
 import harness
 
+SANITIZER = re.compile(r"(ERROR|WARNING): [A-Z][A-Za-z]+Sanitizer|runtime error:")
 CRASHES = [-s for s in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)]
 
 
@@ -37,7 +39,10 @@ def gateway(tmp_path, ends, request):
             if g.process.poll() is None:
                 g.process.kill()
                 g.process.wait()
+            with contextlib.suppress(AssertionError):
+                g.log.wait("(?!)", deadline=2)  # to its end
             print("\n".join(["", "gateway's log:"] + g.log.lines[-200:]))
+            assert not SANITIZER.search(g.log.text()), "a sanitizer has found something"
             assert g.process.returncode not in CRASHES, "the gateway died of signal %d" % -g.process.returncode
 
         ends.callback(end)
