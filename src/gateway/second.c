@@ -65,8 +65,8 @@ static __attribute__((noinline)) char *put_by_clocks(struct cyg_gw_second *s, cy
     cyg_time now = cyg_now();
     int64_t unix_ns = cyg_unix_nano();
     if (now >= __atomic_load_n(&s->end, __ATOMIC_RELAXED)) cyg_gw_second_set(s, now, unix_ns);
-    unix_ns -= now - t;
-    if (unix_ns < 0) unix_ns = 0;
+    cyg_duration ago;
+    if (__builtin_sub_overflow(now, t, &ago) || __builtin_sub_overflow(unix_ns, ago, &unix_ns) || unix_ns < 0) unix_ns = 0;
     put_calendar(w, (uint64_t)unix_ns / CYG_SECOND);
     return put_fraction(w + AT_FRACTION, (uint32_t)(unix_ns % CYG_SECOND));
 }
