@@ -50,6 +50,17 @@ def free_port():
         return s.getsockname()[1]
 
 
+_refusing = []
+
+
+def refusing_port():
+    """A port at which connections are refused as long as the tests run: bound, so that nobody else is given it, and never listened on."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    _refusing.append(s)
+    return s.getsockname()[1]
+
+
 def accepts(port):
     with contextlib.closing(socket.socket()) as s:
         s.settimeout(1)

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from harness import CYGNET, ROOT, base_config, free_port, wait_until
+from harness import CYGNET, ROOT, base_config, refusing_port, wait_until
 from l4 import connect, echo, tcp_config
 
 MACHINE = os.path.join(ROOT, "tests", "unit", "doctor", "machine")
@@ -197,7 +197,7 @@ def test_a_state_file_of_somebody_else_is_refused(tmp_path, machine):
 def test_what_hurts_in_a_running_gateway_comes_first(gateway, app):
     config = base_config([app().port])
     config["listeners"][0]["routes"].append({"name": "down", "match": {"path": "/down"}, "cluster": "down"})
-    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % free_port()]})
+    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % refusing_port()]})
     g = gateway(config)
     with again_and_again(lambda: g.get("/down"), pause=0.02):
         wait_until(lambda: g.metric("cygnet_upstream_dial_errors_total") > 0, "a failure")
@@ -282,7 +282,7 @@ def test_a_relay_that_finds_no_pipe_comes_first(gateway, scripted, ends):
 def test_what_is_no_gateway_is_told(app):
     done = doctor("--admin", "127.0.0.1:%d" % app().port)
     assert done.returncode == 3 and "is not the admin address of a Cygnet gateway" in done.stderr
-    done = doctor("--admin", "127.0.0.1:%d" % free_port())
+    done = doctor("--admin", "127.0.0.1:%d" % refusing_port())
     assert done.returncode == 3 and "refused" in done.stderr
 
 

@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 
-from harness import base_config, free_port, sanitized, wait_until
+from harness import base_config, refusing_port, sanitized, wait_until
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends a reset
 
@@ -97,7 +97,7 @@ def test_nothing_is_left_of_ten_thousand_failures(gateway, scripted):
         {"name": "down", "match": {"path": "/down"}, "cluster": "down"},
     ]
     config["clusters"][0]["pool"] = {"idle_timeout": "1s"}
-    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % free_port()]})
+    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % refusing_port()]})
     g = gateway(config)
 
     def settled(fds=None, goroutines=None):

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness import base_config, free_port, raw, request
+from harness import base_config, raw, refusing_port, request
 
 
 def two_routes(port):
@@ -12,7 +12,7 @@ def two_routes(port):
     config["listeners"][0]["routes"] = [
         {"name": "all", "match": {"path": "/app/*"}, "cluster": "app"},
         {"name": "down", "match": {"path": "/down"}, "cluster": "down"}]
-    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % free_port()]})
+    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % refusing_port()]})
     return config
 
 

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from harness import base_config, body_bytes, free_port, raw, request, wait_until
+from harness import base_config, body_bytes, raw, refusing_port, request, wait_until
 
 
 def curl(*args):
@@ -218,7 +218,7 @@ def test_routes_by_host_and_path(gateway, app):
 
 def test_next_endpoint_is_tried_when_one_takes_no_connection(gateway, app):
     a = app()
-    g = gateway(base_config([free_port(), a.port]))
+    g = gateway(base_config([refusing_port(), a.port]))
     for _ in range(10):
         assert g.get("/echo").status == 200
     body = body_bytes(200000)
@@ -260,7 +260,7 @@ def test_one_reason_word_in_field_log_and_metric(gateway, scripted, path, status
         {"name": "up", "match": {"path": "/up/*"}, "cluster": "app", "timeout": "300ms"},
         {"name": "down", "match": {"path": "/down"}, "cluster": "down"},
     ])
-    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % free_port(), "127.0.0.1:%d" % free_port()]})
+    config["clusters"].append({"name": "down", "endpoints": ["127.0.0.1:%d" % refusing_port(), "127.0.0.1:%d" % refusing_port()]})
     config["access_log"] = {"path": "access.log"}
     g = gateway(config)
     r = g.get(path, headers={"X-Request-Id": "id-1"})

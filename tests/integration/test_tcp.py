@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from harness import accepts, free_port, wait_until
+from harness import accepts, free_port, refusing_port, wait_until
 from l4 import (RESET, Flood, Program, connect, digest, drink, echo, ended, is_refused, is_reset, log_lines, read_all, tcp_config)
 
 MIB = 1 << 20
@@ -189,7 +189,7 @@ def test_unix_sockets_on_both_sides(gateway, tmp_path):
 
 def test_endpoints_take_turns_and_the_next_is_tried_when_one_refuses(gateway, scripted):
     a, b = scripted(lambda c: c.sendall(b"a")), scripted(lambda c: c.sendall(b"b"))
-    g = gateway(tcp_config([a.port, free_port(), b.port]), env={"CYGNET_MAXPROCS": "1"})
+    g = gateway(tcp_config([a.port, refusing_port(), b.port]), env={"CYGNET_MAXPROCS": "1"})
     got = []
     for _ in range(6):
         with connect(g.port("db")) as s:
@@ -485,7 +485,7 @@ def time_waits(filter_):
 @pytest.mark.parametrize("how", ["idle", "untrusted", "down"])
 def test_what_ended_in_error_leaves_no_time_wait(gateway, scripted, how):
     server = scripted(lambda c: (c.sendall(b"k"), c.recv(1)))
-    port = server.port if how != "down" else free_port()
+    port = server.port if how != "down" else refusing_port()
     listener = {"timeouts": {"idle": "50ms"}}
     if how == "untrusted":
         listener["proxy_protocol"] = {"accept_from": ["10.0.0.0/8"]}
@@ -521,7 +521,7 @@ def test_descriptors_are_back_after_thousands_of_failures(gateway, scripted):
         elif kind == b"w":
             c.recv(1)
 
-    dead = free_port()
+    dead = refusing_port()
     config = tcp_config([scripted(peer).port], {"timeouts": {"idle": "300ms", "half_closed": "100ms"}}, access_log={"path": "off"})
     config["listeners"] += [
         {"name": "down", "address": "127.0.0.1:0", "protocol": "tcp", "cluster": "down"},
