@@ -224,11 +224,9 @@ read:
     }
     /* cygrt_pd_wait */
 wait:
-    check();
-    if :: err -> goto failed :: else fi;
     atomic {
         if
-        :: slot == READY -> slot = NIL; goto read
+        :: slot == READY -> slot = NIL; goto taken
         :: else -> assert(slot == NIL)
         fi;
 #ifndef MUTANT_11
@@ -252,13 +250,15 @@ wait:
     atomic {
         if
         :: err == 0 && gwait[me] == WOKEN -> gwait[me] = IDLE /* cygrt_park */
-        :: err != 0 -> gwait[me] = IDLE; err = 0
+        :: err != 0 -> gwait[me] = IDLE
         fi;
         if
-        :: slot == G(me) -> slot = NIL; goto wait
+        :: slot == G(me) && err != 0 -> slot = NIL; goto failed
+        :: slot == G(me) && err == 0 -> slot = NIL; goto wait
         :: else
         fi
     }
+taken:
     check();
     if
     :: err ->

@@ -34,9 +34,9 @@ enum fd_side { FD_READ = 0, FD_WRITE = 1 };
 int fdlock_acquire_slow(struct fdlock *l, enum fd_side side);
 bool fdlock_release_slow(struct fdlock *l, enum fd_side side);
 
-/* Nearly always nobody else is there, or one who uses the other side. */
-static inline int fdlock_acquire(struct fdlock *l,
-                                 enum fd_side side) { /* 0, CYG_ECLOSED, or the context's; parks while another has it */
+/* Returns 0, CYG_ECLOSED, or the context's error; parks while another has this side. Nearly always nobody has, and nobody waits for
+ * either side: one compare-and-swap. */
+static inline int fdlock_acquire(struct fdlock *l, enum fd_side side) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
     bool taken = (old & (FDLOCK_CLOSED | FDLOCK_LOCKED(side))) == 0 && old < FDLOCK_WAITER(FD_READ) - FDLOCK_USER &&
                  atomic_compare_exchange_strong_explicit(&l->word, &old, old + FDLOCK_LOCKED(side) + FDLOCK_USER,
@@ -44,7 +44,7 @@ static inline int fdlock_acquire(struct fdlock *l,
     return __builtin_expect(taken, 1) ? 0 : fdlock_acquire_slow(l, side);
 }
 
-/* True: closed, and this was the last user. */
+/* Returns true if it is closed, and this was the last user. */
 static inline bool fdlock_release(struct fdlock *l, enum fd_side side) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
     bool left = (old & (FDLOCK_CLOSED | FDLOCK_WAITERS(side))) == 0 && (old & FDLOCK_LOCKED(side)) &&
@@ -52,6 +52,7 @@ static inline bool fdlock_release(struct fdlock *l, enum fd_side side) {
                                                         memory_order_acq_rel, memory_order_relaxed);
     return __builtin_expect(left, 1) ? false : fdlock_release_slow(l, side);
 }
+
 int fdlock_use(struct fdlock *l);    /* a user without a side; 0 or CYG_ECLOSED */
 bool fdlock_unuse(struct fdlock *l); /* as fdlock_release */
 int fdlock_close(struct fdlock *l);  /* marks closed, wakes those that wait for a side; caller is a user then */
