@@ -4,36 +4,18 @@
 #include "gateway/second.h"
 
 #include <string.h>
+#include <time.h>
 
 #define AT_FRACTION 19 /* where the dot stands */
 
-static char *put_2(char *w, uint32_t v) {
-    *w++ = (char)('0' + v / 10);
-    *w++ = (char)('0' + v % 10);
-    return w;
-}
-
-/* Up to the second, of seconds since 1970. The calendar is counted in 400-year eras of years that begin in March, so that the leap day comes last. */
-static void put_calendar(char *w, uint64_t seconds) {
-    uint32_t second = (uint32_t)(seconds % 86400), day = (uint32_t)(seconds / 86400) + 719468; /* since 0000-03-01 */
-    uint32_t era = day / 146097, of_era = day % 146097;
-    uint32_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    uint32_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    uint32_t shifted = (5 * of_year + 2) / 153; /* month, March being 0 */
-    uint32_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-    year += 400 * era + (month <= 2);
-    w = put_2(w, year / 100);
-    w = put_2(w, year % 100);
-    *w++ = '-';
-    w = put_2(w, month);
-    *w++ = '-';
-    w = put_2(w, of_year - (153 * shifted + 2) / 5 + 1);
-    *w++ = 'T';
-    w = put_2(w, second / 3600);
-    *w++ = ':';
-    w = put_2(w, second / 60 % 60);
-    *w++ = ':';
-    put_2(w, second % 60);
+/* Up to the second, of seconds since 1970. */
+static void put_calendar(char w[AT_FRACTION], int64_t seconds) {
+    char text[AT_FRACTION + 1];
+    time_t at = (time_t)seconds;
+    struct tm tm;
+    gmtime_r(&at, &tm);
+    (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    memcpy(w, text, AT_FRACTION);
 }
 
 /* The milliseconds, of a time into its second. Returns: behind the text. */
@@ -41,7 +23,8 @@ static inline char *put_fraction(char *w, uint32_t ns) {
     uint32_t ms = ns / 1000000;
     *w++ = '.';
     *w++ = (char)('0' + ms / 100);
-    w = put_2(w, ms % 100);
+    *w++ = (char)('0' + ms / 10 % 10);
+    *w++ = (char)('0' + ms % 10);
     *w++ = 'Z';
     return w;
 }
@@ -50,7 +33,7 @@ void cyg_gw_second_set(struct cyg_gw_second *s, cyg_time at, int64_t unix_ns) {
     char text[sizeof s->text] = {0};
     uint64_t words[3];
     if (unix_ns < 0) unix_ns = 0;
-    put_calendar(text, (uint64_t)unix_ns / CYG_SECOND);
+    put_calendar(text, unix_ns / CYG_SECOND);
     memcpy(words, text, sizeof words);
     uint32_t seq = __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
     if ((seq & 1) || !__atomic_compare_exchange_n(&s->seq, &seq, seq + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -66,8 +49,9 @@ static __attribute__((noinline)) char *put_by_clocks(struct cyg_gw_second *s, cy
     int64_t unix_ns = cyg_unix_nano();
     if (now >= __atomic_load_n(&s->end, __ATOMIC_RELAXED)) cyg_gw_second_set(s, now, unix_ns);
     cyg_duration ago;
-    if (__builtin_sub_overflow(now, t, &ago) || __builtin_sub_overflow(unix_ns, ago, &unix_ns) || unix_ns < 0) unix_ns = 0;
-    put_calendar(w, (uint64_t)unix_ns / CYG_SECOND);
+    if (__builtin_sub_overflow(now, t, &ago) || __builtin_sub_overflow(unix_ns, ago, &unix_ns) || unix_ns < 0)
+        unix_ns = 0;
+    put_calendar(w, unix_ns / CYG_SECOND);
     return put_fraction(w + AT_FRACTION, (uint32_t)(unix_ns % CYG_SECOND));
 }
 
