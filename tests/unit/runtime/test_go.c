@@ -332,7 +332,8 @@ static void test_a_failure_is_printed_with_its_own_detail(void **state) {
                        "page: open /nowhere/page: No such file or directory\n"
                        "write: Broken pipe\n"
                        "address: text not understood (address \"here\": expected ";
-    if (!strstr(res.err, head)) rt_fail(__FILE__, __LINE__, "%s", res.err); /* behind what a shaken schedule says of itself */
+    if (!strstr(res.err, head))
+        rt_fail(__FILE__, __LINE__, "%s", res.err); /* behind what a shaken schedule says of itself */
 }
 
 int main(int argc, char **argv) {
