@@ -6,7 +6,8 @@
  * and waking are those that park_ready.pml shows to lose nothing. At any time at which the lock is held and no woken waiter is on its
  * way, whoever stands first in the queue may have waited too long. (Time passes while qlock is free.)
  * Left out: spinning before the queue (it only tries the lock again); claimed waiters (no mutex claims); store buffers (each store
- * is ordered by qlock or is a compare-and-swap).
+ * is ordered by qlock or is a compare-and-swap); the marks of attempts that fail (held with marks is held: an unlock that finds one
+ * does the same by let_go, and a mark that pass_on overwrites belongs to one who has yet to come to take).
  *
  * Invariant: one holder at a time; nobody waits while the lock is free and nobody is on its way (otherwise `init` never ends); at
  * most one woken waiter is on its way, and WOKEN stands for it; once somebody starves, nobody gets the lock before it; at the
@@ -32,7 +33,7 @@
 #define N 3
 #define NOBODY 7
 
-bool locked, waiters, woken; /* the three bits of m->state */
+bool locked, waiters, woken; /* what m->state says */
 bool qlock;
 chan queue = [N] of { byte };
 byte granted[N];        /* w->granted: 0, 1 woken, 2 handed over */

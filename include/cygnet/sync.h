@@ -25,7 +25,7 @@ typedef struct cyg_waitq {
 
 /* One holder at a time. Newcomers may overtake, until a waiter has waited 1 ms: then the lock is handed to it directly. */
 typedef struct cyg_mutex {
-    uint32_t state;  /* bit 0 locked, bit 1 somebody waits, bit 2 a waiter is on its way; atomic */
+    uint32_t state;  /* bit 0 somebody waits, bit 1 a waiter is on its way; the bits above: 0 if it is free; atomic */
     uint32_t qlock;  /* spin lock of queue */
     cyg_waitq queue; /* guarded by qlock */
 } cyg_mutex;
@@ -33,15 +33,36 @@ typedef struct cyg_mutex {
 CYG_API void cyg_mutex_lock_slow(cyg_mutex *m);
 CYG_API void cyg_mutex_unlock_slow(cyg_mutex *m, const char *file, int line);
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CYG_MUTEX_BUILTIN 1 /* a sanitizer sees no assembler */
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || !defined(__x86_64__)
+#define CYG_MUTEX_BUILTIN 1
+#endif
+
+/* For the functions below: takes the lock if it is free, by a subtraction that borrows and leaves the upper bits all ones. False:
+ * it is held, and has a mark of the attempt, which cyg_mutex_lock_slow takes away. (The builtin does not use the borrow.) */
+CYG_NODISCARD static inline bool cyg_mutex_enter(cyg_mutex *m) {
+#ifndef CYG_MUTEX_BUILTIN
+    bool was_free;
+    __asm__ volatile("lock subl $4, %1" : "=@ccc"(was_free), "+m"(m->state) : : "memory");
+    return was_free;
+#else
+    return __atomic_fetch_sub(&m->state, 4u, __ATOMIC_ACQUIRE) < 4u;
+#endif
+}
+
 /* Takes the lock; never cancelled. Blocks: parks while another holds it. From: goroutine. */
 static inline void cyg_mutex_lock(cyg_mutex *m) {
-    if (__builtin_expect(__atomic_fetch_or(&m->state, 1u, __ATOMIC_ACQUIRE) & 1u, 0)) cyg_mutex_lock_slow(m);
+    if (__builtin_expect(!cyg_mutex_enter(m), 0)) cyg_mutex_lock_slow(m);
 }
 
 /* Takes the lock if it is free. Blocks: never. From: anywhere but a signal handler. Returns: whether it was taken. */
 CYG_NODISCARD static inline bool cyg_mutex_trylock(cyg_mutex *m) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    return !(s & 1u) && __atomic_compare_exchange_n(&m->state, &s, s | 1u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    return s < 4u && __atomic_compare_exchange_n(&m->state, &s, s | ~3u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* Gives the lock back; any goroutine may, not only the one that took it. Aborts if it is not held. Who takes the lock next may free
@@ -49,7 +70,7 @@ CYG_NODISCARD static inline bool cyg_mutex_trylock(cyg_mutex *m) {
  * Blocks: never. From: anywhere but a signal handler. */
 #define cyg_mutex_unlock(m) cyg_mutex_unlock_at((m), __FILE__, __LINE__)
 static inline void cyg_mutex_unlock_at(cyg_mutex *m, const char *file, int line) {
-    uint32_t held = 1;
+    uint32_t held = ~3u;
     if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &held, 0u, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
         cyg_mutex_unlock_slow(m, file, line);
 }

@@ -1,7 +1,11 @@
-/* mutex.c: state bit 0: locked; bit 1: the queue is not empty; bit 2: a waiter has been woken and has not tried yet. Normally an
- * unlock frees the lock and wakes the first waiter, which competes with newcomers and goes back to the front if it loses;
- * while one is on its way no other is woken, or each turn of a goroutine that locks again and again would wake one for
- * nothing. A waiter that has waited STARVING gets the lock handed over, still locked. */
+/* mutex.c: state bit 0: the queue is not empty; bit 1: a waiter has been woken and has not tried yet; the bits above: 0 if the lock is
+ * free. Normally an unlock frees the lock and wakes the first waiter, which competes with newcomers and goes back to the front
+ * if it loses; while one is on its way no other is woken, or each turn of a goroutine that locks again and again would wake
+ * one for nothing. A waiter that has waited STARVING gets the lock handed over, still locked.
+ *
+ * Whoever takes the lock subtracts 1 from the upper bits, which makes them all ones, and the borrow says that it was free. Who fails
+ * has subtracted 1 from a lock that is held: it stays held, but its holder's unlock goes the slow way. Every one who fails comes by
+ * take or must_wait before it does anything else, and those set all the bits again, so there are never more marks than threads. */
 #include "base/fatal.h"
 #include "base/spin.h"
 #include "runtime/misuse.h"
@@ -9,9 +13,9 @@
 #include "runtime/queue.h"
 #include "sync/waiter.h"
 
-#define LOCKED 1u
-#define WAITERS 2u
-#define WOKEN 4u
+#define WAITERS 1u
+#define WOKEN 2u
+#define LOCKED (~3u) /* held, and nobody has failed since; any other value of these bits but 0: held */
 #define STARVING (1 * CYG_MILLISECOND)
 #define SPINS 30 /* looks at a lock held by another P before parking */
 
@@ -24,11 +28,12 @@ static bool take(cyg_mutex *m, uint32_t woken) {
     return false;
 }
 
-/* Sets WAITERS while the lock is held by somebody; false: it became free and is ours now. Either way woken is cleared. */
+/* Sets WAITERS while the lock is held by somebody, and clears the marks of those who failed; false: it became free and is ours now.
+ * Either way woken is cleared. */
 static bool must_wait(cyg_mutex *m, uint32_t woken) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
     for (;;) {
-        uint32_t to = (s & LOCKED ? s | WAITERS : s | LOCKED) & ~woken;
+        uint32_t to = (s | LOCKED | (s & LOCKED ? WAITERS : 0)) & ~woken;
         if (__atomic_compare_exchange_n(&m->state, &s, to, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return s & LOCKED;
     }
 }
@@ -78,14 +83,12 @@ static int lock_slow(cyg_mutex *m, bool cancellable) {
 
 void cyg_mutex_lock_slow(cyg_mutex *m) { (void)lock_slow(m, false); }
 
-int cyg_mutex_lock_ctx(cyg_mutex *m) {
-    return __atomic_fetch_or(&m->state, LOCKED, __ATOMIC_ACQUIRE) & LOCKED ? lock_slow(m, true) : 0;
-}
+int cyg_mutex_lock_ctx(cyg_mutex *m) { return cyg_mutex_enter(m) ? 0 : lock_slow(m, true); }
 
 /* Without the queue's lock: nobody waits, or one is on its way, who will see the lock free or has yet to clear WOKEN. */
 static bool let_go(cyg_mutex *m) {
     uint32_t s = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
-    while (s == LOCKED || (s & (LOCKED | WOKEN)) == (LOCKED | WOKEN))
+    while ((s & LOCKED) && (s & (WAITERS | WOKEN)) != WAITERS)
         if (__atomic_compare_exchange_n(&m->state, &s, s & ~LOCKED, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
             return true;
     return false;

@@ -42,7 +42,7 @@ RT_TEST(test_a_drain_takes_no_listener_from_under_its_accept_loop) {
     STORE(over, 0);
     cyg_mutex_lock(&t->addresses_lock);
     CHECK_EQ(cyg_dial("tcp", s->text, NULL, &c), 0);
-    WAIT_FOR(LOAD(t->addresses_lock.state) & 2); /* the loop waits for the lock: it has the connection in hand */
+    WAIT_FOR(LOAD(t->addresses_lock.state) & 1); /* the loop waits for the lock: it has the connection in hand */
     GO(shut_down, s);
     rt_settle();
     CHECK(!LOAD(over));

@@ -125,7 +125,7 @@ RT_TEST(test_cancelled_lock_leaves_the_lock_usable) {
         STORE(done, 0);
         cyg_mutex_lock(&m);
         GO(lock_ctx, ctx);
-        if (i % 2) WAIT_FOR(LOAD(m.state) == 3); /* it waits */
+        if (i % 2) WAIT_FOR(LOAD(m.state) == (~3u | 1)); /* it waits */
         cyg_ctx_cancel(ctx, 0);
         WAIT_FOR(LOAD(done) == 1);
         CHECK_EQ(err, CYG_ECANCELED);
@@ -149,7 +149,7 @@ static void unlock_and_say(void *arg) {
 /* Its next holder is its last and overwrites it: who freed it, and still found a waiter announced that has given up, must be gone. */
 RT_TEST(test_a_mutex_may_go_with_its_last_holder) {
     for (int i = 0; i < 800 / RT_LESS; i++) {
-        cyg_mutex own = {.state = 3}; /* locked; WAITERS, but the queue is empty */
+        cyg_mutex own = {.state = ~3u | 1}; /* locked; WAITERS, but the queue is empty */
         STORE(left, 0);
         GO(unlock_and_say, &own);
         while (!cyg_mutex_trylock(&own))
@@ -159,6 +159,31 @@ RT_TEST(test_a_mutex_may_go_with_its_last_holder) {
         WAIT_FOR(LOAD(left) == 1);
         for (size_t k = 0; k < sizeof own; k++) CHECK_EQ(((unsigned char *)&own)[k], 0xff);
     }
+}
+
+/* Who finds it held leaves a mark in its state: the unlock must free it nevertheless, and marks must not add up. */
+RT_TEST(test_attempts_that_fail_leave_nothing) {
+    cyg_mutex own = {0};
+    cyg_mutex_lock(&own);
+    cyg_auto_ctx cyg_ctx *ctx = cyg_ctx_with_cancel(NULL);
+    cyg_ctx_cancel(ctx, 0);
+    cyg_ctx_scope scope = cyg_ctx_enter(ctx);
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ(cyg_mutex_lock_ctx(&own), CYG_ECANCELED);
+        CHECK(!cyg_mutex_trylock(&own));
+        CHECK_EQ(own.state, ~3u | 1); /* as for one who waits */
+    }
+    cyg_ctx_leave(&scope);
+    cyg_mutex_unlock(&own);
+    CHECK_EQ(own.state, 0);
+
+    CHECK(cyg_mutex_trylock(&own));
+    CHECK(!cyg_mutex_enter(&own)); /* two who have not come further yet */
+    CHECK(!cyg_mutex_enter(&own));
+    cyg_mutex_unlock(&own);
+    CHECK_EQ(own.state, 0);
+    CHECK(cyg_mutex_enter(&own));
+    cyg_mutex_unlock(&own);
 }
 
 /* ---- condition ---------------------------------------------------------------------------------------------------------- */
@@ -495,6 +520,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_one_waiter_is_woken_at_a_time),
         cmocka_unit_test(test_cancelled_lock_leaves_the_lock_usable),
         cmocka_unit_test(test_a_mutex_may_go_with_its_last_holder),
+        cmocka_unit_test(test_attempts_that_fail_leave_nothing),
         cmocka_unit_test(test_signal_wakes_the_one_that_waited_longest),
         cmocka_unit_test(test_broadcast_wakes_all),
         cmocka_unit_test(test_signals_from_a_foreign_thread),
