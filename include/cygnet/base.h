@@ -21,6 +21,11 @@
 #define CYG_NODISCARD __attribute__((warn_unused_result))
 #define CYG_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/* The way a condition nearly always goes, and a function for what nearly never happens: the other way's code is kept apart. */
+#define CYG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define CYG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CYG_COLD __attribute__((cold, noinline))
+
 #ifdef __cplusplus
 #define CYG_BEGIN_DECLS extern "C" {
 #define CYG_END_DECLS }

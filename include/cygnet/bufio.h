@@ -101,7 +101,7 @@ CYG_API int cyg_bufreader_byte_slow(cyg_bufreader *r);
 
 /* Takes one byte. Blocks: parks. From: goroutine. Returns: 0 to 255, or an error as cyg_bufreader_read's. */
 static inline int cyg_bufreader_byte(cyg_bufreader *r) {
-    if (__builtin_expect(r->start == r->end, 0)) return cyg_bufreader_byte_slow(r);
+    if (CYG_UNLIKELY(r->start == r->end)) return cyg_bufreader_byte_slow(r);
     r->stats.bytes_total++;
     r->stats.copied_bytes_total++;
     return r->last = (unsigned char)r->buf[r->start++];
@@ -157,7 +157,7 @@ CYG_API ssize_t cyg_bufwriter_write_slow(cyg_bufwriter *w, const void *p, size_t
  * CYG_ENOMEM, CYG_EPROTO if the stream wrote less than it was given. After an error nothing is written until
  * cyg_bufwriter_reset. */
 static inline ssize_t cyg_bufwriter_write(cyg_bufwriter *w, const void *p, size_t n) {
-    if (__builtin_expect(n > w->size - w->n || w->err != 0, 0)) return cyg_bufwriter_write_slow(w, p, n);
+    if (CYG_UNLIKELY(n > w->size - w->n || w->err != 0)) return cyg_bufwriter_write_slow(w, p, n);
     if (n) memcpy(w->buf + w->n, p, n);
     w->n += n;
     w->stats.bytes_total += n;

@@ -56,7 +56,7 @@ CYG_NODISCARD static inline bool cyg_mutex_enter(cyg_mutex *m) {
 
 /* Takes the lock; never cancelled. Blocks: parks while another holds it. From: goroutine. */
 static inline void cyg_mutex_lock(cyg_mutex *m) {
-    if (__builtin_expect(!cyg_mutex_enter(m), 0)) cyg_mutex_lock_slow(m);
+    if (CYG_UNLIKELY(!cyg_mutex_enter(m))) cyg_mutex_lock_slow(m);
 }
 
 /* Takes the lock if it is free. Blocks: never. From: anywhere but a signal handler. Returns: whether it was taken. */
@@ -71,7 +71,7 @@ CYG_NODISCARD static inline bool cyg_mutex_trylock(cyg_mutex *m) {
 #define cyg_mutex_unlock(m) cyg_mutex_unlock_at((m), __FILE__, __LINE__)
 static inline void cyg_mutex_unlock_at(cyg_mutex *m, const char *file, int line) {
     uint32_t held = ~3u;
-    if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &held, 0u, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
+    if (CYG_UNLIKELY(!__atomic_compare_exchange_n(&m->state, &held, 0u, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
         cyg_mutex_unlock_slow(m, file, line);
 }
 
@@ -113,12 +113,12 @@ CYG_NODISCARD static inline bool cyg_rwmutex_trylock(cyg_rwmutex *rw) {
 
 /* Takes the lock for reading; never cancelled. Blocks: parks while a writer holds or awaits it. From: goroutine. */
 static inline void cyg_rwmutex_rlock(cyg_rwmutex *rw) {
-    if (__builtin_expect(!cyg_rwmutex_tryrlock(rw), 0)) (void)cyg_rwmutex_rlock_slow(rw, false);
+    if (CYG_UNLIKELY(!cyg_rwmutex_tryrlock(rw))) (void)cyg_rwmutex_rlock_slow(rw, false);
 }
 
 /* Takes the lock for writing; never cancelled. Blocks: parks while anybody has it. From: goroutine. */
 static inline void cyg_rwmutex_lock(cyg_rwmutex *rw) {
-    if (__builtin_expect(!cyg_rwmutex_trylock(rw), 0)) (void)cyg_rwmutex_lock_slow(rw, false);
+    if (CYG_UNLIKELY(!cyg_rwmutex_trylock(rw))) (void)cyg_rwmutex_lock_slow(rw, false);
 }
 
 /* The same, but they end when the goroutine's context ends. Returns: 0 with the lock held, or the context's error without. */
@@ -134,12 +134,12 @@ CYG_NODISCARD static inline int cyg_rwmutex_lock_ctx(cyg_rwmutex *rw) {
 #define cyg_rwmutex_runlock(rw) cyg_rwmutex_runlock_at((rw), __FILE__, __LINE__)
 static inline void cyg_rwmutex_runlock_at(cyg_rwmutex *rw, const char *file, int line) {
     uint32_t was = __atomic_fetch_sub(&rw->state, 4, __ATOMIC_ACQ_REL);
-    if (__builtin_expect(was < 4 || was == 6, 0)) cyg_rwmutex_runlock_slow(rw, was, file, line);
+    if (CYG_UNLIKELY(was < 4 || was == 6)) cyg_rwmutex_runlock_slow(rw, was, file, line);
 }
 #define cyg_rwmutex_unlock(rw) cyg_rwmutex_unlock_at((rw), __FILE__, __LINE__)
 static inline void cyg_rwmutex_unlock_at(cyg_rwmutex *rw, const char *file, int line) {
     uint32_t held = 1;
-    if (__builtin_expect(!__atomic_compare_exchange_n(&rw->state, &held, 0u, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
+    if (CYG_UNLIKELY(!__atomic_compare_exchange_n(&rw->state, &held, 0u, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
         cyg_rwmutex_unlock_slow(rw, file, line);
 }
 
@@ -203,7 +203,7 @@ CYG_API void cyg_once_slow(cyg_once *o, void (*fn)(void *), void *arg, const cha
  * Blocks: parks while another does it. From: goroutine. */
 #define cyg_once_do(o, fn, arg) cyg_once_do_at((o), (fn), (arg), __FILE__, __LINE__)
 static inline void cyg_once_do_at(cyg_once *o, void (*fn)(void *), void *arg, const char *file, int line) {
-    if (__builtin_expect(__atomic_load_n(&o->state, __ATOMIC_ACQUIRE) != 2u, 0)) cyg_once_slow(o, fn, arg, file, line);
+    if (CYG_UNLIKELY(__atomic_load_n(&o->state, __ATOMIC_ACQUIRE) != 2u)) cyg_once_slow(o, fn, arg, file, line);
 }
 
 /* ---- semaphore -------------------------------------------------------------------------------------------------- */

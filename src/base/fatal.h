@@ -7,9 +7,9 @@
 __attribute__((noreturn, cold, format(printf, 1, 2))) void cyg_fatal(const char *fmt, ...);
 
 /* An invariant that stays checked in release builds. */
-#define CYG_ASSERT(cond)                                                                                       \
-    do {                                                                                                       \
-        if (__builtin_expect(!(cond), 0)) cyg_fatal("%s:%d: broken invariant: %s", __FILE__, __LINE__, #cond); \
+#define CYG_ASSERT(cond)                                                                                \
+    do {                                                                                                \
+        if (CYG_UNLIKELY(!(cond))) cyg_fatal("%s:%d: broken invariant: %s", __FILE__, __LINE__, #cond); \
     } while (0)
 
 /* malloc and calloc for what is small and fixed: they abort instead of returning NULL. */

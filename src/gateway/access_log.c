@@ -190,7 +190,7 @@ static __attribute__((noinline)) char *put_odd(char *w, const char *text, size_t
 static char *put_text(char *w, cyg_str s, size_t budget) {
     if (s.n == 0) return PUT(w, "null");
     w = PUT(w, "\"");
-    if (__builtin_expect(s.n > budget || !copy_plain(w, s.p, s.n), 0)) return put_odd(w, s.p, s.n, budget);
+    if (CYG_UNLIKELY(s.n > budget || !copy_plain(w, s.p, s.n))) return put_odd(w, s.p, s.n, budget);
     w[s.n] = '"';
     return w + s.n + 1;
 }
@@ -234,7 +234,7 @@ cyg_str cyg_gw_access_configured(struct cyg_gw_access_run *run, cyg_str route, c
 
 /* A run, or what stands there when there is none. */
 static inline char *put_run(char *w, cyg_str run, cyg_str without) {
-    if (__builtin_expect(run.n == 0, 0)) run = without;
+    if (CYG_UNLIKELY(run.n == 0)) run = without;
     memcpy(w, run.p, run.n);
     return w + run.n;
 }
@@ -305,7 +305,7 @@ static __attribute__((noinline)) bool write_copy(struct cyg_gw_log_file *log, co
 bool cyg_gw_access_write(struct cyg_gw_log_file *log, const struct cyg_gw_access *a) {
     cyg_linelog_room room;
     char *place = cyg_linelog_begin(log->lines, CYG_GW_ACCESS_LINE_MAX, &room);
-    if (__builtin_expect(place != NULL, 1)) {
+    if (CYG_LIKELY(place != NULL)) {
         cyg_linelog_end(log->lines, &room, cyg_gw_access_format(a, &log->second, place));
         return true;
     }

@@ -138,8 +138,7 @@ static void finish(struct exchange *x) {
     cyg_gw_traffic_count(&x->front->traffic[cyg_gw_front_index(x->front, x->route)], cyg_http_res_status(x->res),
                          duration_ns, x->reason);
     write_log(x, duration_ns);
-    if (__builtin_expect(__atomic_load_n(&gw->draining, __ATOMIC_ACQUIRE), 0) && now >= gw->cut_at &&
-        x->reason != CYG_GW_VIA_UPSTREAM)
+    if (CYG_UNLIKELY(__atomic_load_n(&gw->draining, __ATOMIC_ACQUIRE)) && now >= gw->cut_at && x->reason != CYG_GW_VIA_UPSTREAM)
         __atomic_fetch_add(&gw->cut, 1, __ATOMIC_RELAXED);
 }
 

@@ -52,7 +52,7 @@ void cyg_gw_traffic_init(struct cyg_gw_traffic *t, cyg_metrics *registry, const 
 void cyg_gw_traffic_count(struct cyg_gw_traffic *t, int code, int64_t ns, enum cyg_gw_reason reason) {
     if (code < 0 || code >= CYG_GW_CODES) code = 0;
     cyg_counter *c = __atomic_load_n(&t->codes[code], __ATOMIC_ACQUIRE);
-    if (__builtin_expect(!c, 0)) {
+    if (CYG_UNLIKELY(!c)) {
         c = code_counter(t, code); /* who comes second gets the same one */
         __atomic_store_n(&t->codes[code], c, __ATOMIC_RELEASE);
     }

@@ -63,7 +63,7 @@ char *cyg_gw_second_put(struct cyg_gw_second *s, cyg_time t, char *w) {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     bool torn = (seq & 1) || seq != __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
     uint64_t left = (uint64_t)end - (uint64_t)t; /* of the second; huge when it is over */
-    if (__builtin_expect(torn || left - 1 >= CYG_SECOND, 0)) return put_by_clocks(s, t, w);
+    if (CYG_UNLIKELY(torn || left - 1 >= CYG_SECOND)) return put_by_clocks(s, t, w);
     memcpy(w, text, sizeof text);
     return put_fraction(w + AT_FRACTION, (uint32_t)(CYG_SECOND - left));
 }

@@ -32,7 +32,7 @@ const char *cyg_http_forward_reason(cyg_http_forward_status s) {
     return (unsigned)s < CYG_FORWARD_STATUSES ? words[s] : "unknown";
 }
 
-static __attribute__((cold, noinline)) int fail(struct fwd *f, cyg_http_forward_status status, int err) {
+static CYG_COLD int fail(struct fwd *f, cyg_http_forward_status status, int err) {
     f->r->status = status;
     f->r->err = err;
     return err;
@@ -97,7 +97,7 @@ static bool may_retry(const struct fwd *f, int err) {
 }
 
 /* Moves the request to a new connection. */
-static __attribute__((cold, noinline)) int retry(struct fwd *f) {
+static CYG_COLD int retry(struct fwd *f) {
     cyg_http_client_conn *old = f->cc;
     cyg_str method = old->method;
     struct http_cx *cx = old->cx;
@@ -120,7 +120,7 @@ static __attribute__((cold, noinline)) int retry(struct fwd *f) {
 /* ---- down ------------------------------------------------------------------------------------------------------- */
 
 /* Why no answer came. */
-static __attribute__((cold, noinline)) int no_answer(struct fwd *f, int err) {
+static CYG_COLD int no_answer(struct fwd *f, int err) {
     if (f->pump.running && __atomic_load_n(&f->pump.ended, __ATOMIC_ACQUIRE) == 2 && f->pump.client_err < 0) {
         bool gone = f->req->body_err != CYG_EPROTO && f->req->body_err != CYG_ETIMEDOUT && f->req->body_err != CYG_ELIMIT;
         return fail(f, gone ? CYG_FORWARD_CLIENT_GONE : CYG_FORWARD_CLIENT_BODY, f->pump.client_err);
@@ -144,9 +144,7 @@ static int read_answer(struct fwd *f) {
     }
 }
 
-static __attribute__((cold, noinline)) int client_gone(struct fwd *f) {
-    return fail(f, CYG_FORWARD_CLIENT_GONE, f->req->x->write_err);
-}
+static CYG_COLD int client_gone(struct fwd *f) { return fail(f, CYG_FORWARD_CLIENT_GONE, f->req->x->write_err); }
 
 /* Passes head and body down. What is in the upstream's buffer leaves before we wait for more of it. */
 static int pass_answer(struct fwd *f) {

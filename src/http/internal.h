@@ -15,8 +15,8 @@
 #include "proto/http1.h"
 #include "runtime/sched.h"
 
-#define HTTP_LIKELY(x) __builtin_expect(!!(x), 1)
-#define HTTP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define HTTP_LIKELY(x) CYG_LIKELY(x)
+#define HTTP_UNLIKELY(x) CYG_UNLIKELY(x)
 #define HTTP_CACHE_LINE 64
 
 static inline cyg_time http_min_deadline(cyg_time a, cyg_time b) { return a == 0 ? b : b == 0 ? a : a < b ? a : b; }

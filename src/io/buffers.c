@@ -20,7 +20,7 @@ static struct line { _Alignas(64) cyg_buf_stats of[2]; /* by enum io_counted; ea
 static cyg_objpool *pool_of(unsigned power) {
     _Atomic(cyg_objpool *) *slot = &pools[power - SMALLEST];
     cyg_objpool *p = atomic_load_explicit(slot, memory_order_acquire), *none = NULL;
-    if (__builtin_expect(p != NULL, 1)) return p;
+    if (CYG_LIKELY(p != NULL)) return p;
     p = cyg_objpool_new((size_t)1 << power, &(cyg_objpool_opts){.max_idle = CYG_BUF_IDLE_BYTES >> power});
     if (atomic_compare_exchange_strong(slot, &none, p)) return p;
     cyg_objpool_free(p); /* another thread was first */

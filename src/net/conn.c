@@ -75,8 +75,7 @@ static void conn_free(struct conn *c) {
 
 static inline struct conn *own(cyg_stream *s) {
     struct conn *c = (struct conn *)s;
-    if (__builtin_expect(c->magic != CONN_MAGIC, 0))
-        cyg_fatal("use of a connection that has been freed, at %p", (void *)c);
+    if (CYG_UNLIKELY(c->magic != CONN_MAGIC)) cyg_fatal("use of a connection that has been freed, at %p", (void *)c);
     return c;
 }
 struct conn *conn_own(cyg_stream *s) {
@@ -551,12 +550,12 @@ static int look(struct conn *c) {
 
 int conn_quiet(cyg_conn *s) {
     struct conn *c = own(s);
-    return __builtin_expect(known_empty(c), 1) ? 0 : look(c);
+    return CYG_LIKELY(known_empty(c)) ? 0 : look(c);
 }
 
 int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
     struct conn *c = own(s);
-    if (__builtin_expect(!known_empty(c), 0)) {
+    if (CYG_UNLIKELY(!known_empty(c))) {
         int r = look(c);
         if (r != 0) return r;
     }

@@ -112,15 +112,15 @@ __attribute__((noinline)) static int get_slowly(cyg_connpool *p, cyg_connpool_as
 int cyg_connpool_get_as(cyg_connpool *p, cyg_connpool_ask *ask, cyg_pooled_conn **out) {
     struct pooled *pc = NULL;
     ask->queued = false;
-    if (POOL_UNLIKELY(pool_closed(p))) return cygrt_fail(CYG_ECLOSED, "pool \"%s\" is closed", p->name);
-    if (POOL_LIKELY(!ask->fresh && !pool_has_waiters(p))) {
+    if (CYG_UNLIKELY(pool_closed(p))) return cygrt_fail(CYG_ECLOSED, "pool \"%s\" is closed", p->name);
+    if (CYG_LIKELY(!ask->fresh && !pool_has_waiters(p))) {
         pc = pool_slots_take(p, false);
-        if (POOL_UNLIKELY(!pc)) pc = pool_slots_take(p, true); /* another P's: a dial would be dearer */
+        if (CYG_UNLIKELY(!pc)) pc = pool_slots_take(p, true); /* another P's: a dial would be dearer */
     }
-    int err = POOL_LIKELY(pc != NULL) ? 0 : get_slowly(p, ask, &pc);
-    if (POOL_UNLIKELY(err < 0)) return err;
+    int err = CYG_LIKELY(pc != NULL) ? 0 : get_slowly(p, ask, &pc);
+    if (CYG_UNLIKELY(err < 0)) return err;
     pc->state = POOLED_LENT;
-    pool_count(POOL_LIKELY(pc->pub.uses++ > 0) ? &p->shards[pool_home(p)].reuses : &p->lent_new);
+    pool_count(CYG_LIKELY(pc->pub.uses++ > 0) ? &p->shards[pool_home(p)].reuses : &p->lent_new);
     *out = &pc->pub;
     return 0;
 }
@@ -153,18 +153,18 @@ static bool hand_over(struct pooled *pc) {
 void pool_keep(struct pooled *pc) {
     cyg_connpool *p = pc->pool;
     pc->state = POOLED_KEPT;
-    if (POOL_UNLIKELY(pool_closed(p))) {
+    if (CYG_UNLIKELY(pool_closed(p))) {
         pool_close_conn(pc, CYG_CONNPOOL_POOL_CLOSED);
         return;
     }
-    if (POOL_UNLIKELY(pool_has_waiters(p)) && hand_over(pc)) return;
+    if (CYG_UNLIKELY(pool_has_waiters(p)) && hand_over(pc)) return;
     struct pool_shard *sh = &p->shards[pool_home(p)];
     __atomic_add_fetch(&sh->putting, 1, __ATOMIC_SEQ_CST); /* once it is up, others may close it, and with it the pool */
     bool up = pool_slots_put(pc);
     bool more = up && (pool_has_waiters(p) || pool_closed(p)) && memory_unless_gone(p);
     __atomic_sub_fetch(&sh->putting, 1, __ATOMIC_RELEASE);
-    if (POOL_UNLIKELY(!up)) pool_close_conn(pc, (cyg_connpool_why)pc->why);
-    if (POOL_LIKELY(!more)) return;
+    if (CYG_UNLIKELY(!up)) pool_close_conn(pc, (cyg_connpool_why)pc->why);
+    if (CYG_LIKELY(!more)) return;
     if (pool_closed(p))
         close_idle(p);
     else
@@ -174,7 +174,7 @@ void pool_keep(struct pooled *pc) {
 
 static struct pooled *lent(cyg_pooled_conn *pub, const char *file, int line) {
     struct pooled *pc = (struct pooled *)pub;
-    if (POOL_UNLIKELY(pc->state != POOLED_LENT))
+    if (CYG_UNLIKELY(pc->state != POOLED_LENT))
         cygrt_misuse(file, line, "the pooled connection at %p is given back, but it is not on loan", (void *)pub);
     return pc;
 }

@@ -22,8 +22,6 @@
 #include "net/internal.h"
 
 #define POOL_LINE 64
-#define POOL_LIKELY(x) __builtin_expect(!!(x), 1)
-#define POOL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 enum pooled_state { POOLED_LENT = 0x6c656e74, POOLED_KEPT = 0x6b657074 };
 
@@ -117,7 +115,7 @@ void pool_close_conn(struct pooled *pc, cyg_connpool_why why);
 /* Starts the warmer if too few are idle. */
 void pool_warm(cyg_connpool *p);
 static inline void pool_warm_check(cyg_connpool *p) {
-    if (POOL_UNLIKELY(p->opts.min_idle > 0)) pool_warm(p);
+    if (CYG_UNLIKELY(p->opts.min_idle > 0)) pool_warm(p);
 }
 
 /* ---- connpool.c -------------------------------------------------------------------------------------------------- */

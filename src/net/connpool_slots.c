@@ -47,14 +47,14 @@ static bool slot_change(uintptr_t *slot, uintptr_t from, uintptr_t to) {
 }
 
 static void uncount_idle(cyg_connpool *p) {
-    if (POOL_LIKELY(!p->count_idle)) return;
+    if (CYG_LIKELY(!p->count_idle)) return;
     __atomic_sub_fetch(&p->idle, 1, __ATOMIC_SEQ_CST);
     pool_warm_check(p);
 }
 
 /* r: what conn_quiet or conn_watch said. */
 static bool is_quiet(struct pooled *pc, int r) {
-    if (POOL_LIKELY(r == 0)) return true;
+    if (CYG_LIKELY(r == 0)) return true;
     pc->why = r > 0 ? CYG_CONNPOOL_UNASKED_BYTES : r == CYG_ECLOSED ? CYG_CONNPOOL_BROKEN : CYG_CONNPOOL_PEER_CLOSED;
     return false;
 }
@@ -131,13 +131,13 @@ enum put { UP, DOWN, AGAIN };
 static enum put put_once(struct pooled *pc, cyg_time until) {
     cyg_connpool *p = pc->pool;
     pc->why = CYG_CONNPOOL_MAX_IDLE;
-    if (POOL_UNLIKELY(!reserve_anywhere(p, pc))) return DOWN;
+    if (CYG_UNLIKELY(!reserve_anywhere(p, pc))) return DOWN;
     uintptr_t *slot = &p->shards[pc->shard].slots[pc->slot], me = (uintptr_t)pc;
-    if (POOL_UNLIKELY(!is_quiet(pc, conn_watch(pc->pub.socket, struck, pc, until)))) {
+    if (CYG_UNLIKELY(!is_quiet(pc, conn_watch(pc->pub.socket, struck, pc, until)))) {
         __atomic_store_n(slot, 0, __ATOMIC_RELEASE);
         return DOWN;
     }
-    if (POOL_LIKELY(slot_change(slot, me | PUTTING, me))) return UP;
+    if (CYG_LIKELY(slot_change(slot, me | PUTTING, me))) return UP;
     return pc->why == CYG_CONNPOOL_UNASKED_BYTES && pool_quiet(pc) ? AGAIN : DOWN; /* struck before it was up */
 }
 
@@ -145,13 +145,13 @@ bool pool_slots_put(struct pooled *pc) {
     cyg_connpool *p = pc->pool;
     cyg_time now = cygrt_now_cached(), until = idle_until(pc, now);
     pc->why = pc->until_why;
-    if (POOL_UNLIKELY(until <= now)) return false;
+    if (CYG_UNLIKELY(until <= now)) return false;
     pc->why = CYG_CONNPOOL_MAX_IDLE;
     if (!p->count_idle || __atomic_add_fetch(&p->idle, 1, __ATOMIC_SEQ_CST) <= p->opts.max_idle) {
         enum put r;
         do r = put_once(pc, until);
-        while (POOL_UNLIKELY(r == AGAIN));
-        if (POOL_LIKELY(r == UP)) return true;
+        while (CYG_UNLIKELY(r == AGAIN));
+        if (CYG_LIKELY(r == UP)) return true;
     }
     uncount_idle(p);
     return false;
@@ -163,7 +163,7 @@ static struct pooled *take_slot(cyg_connpool *p, struct pool_shard *sh, unsigned
     if (v == 0 || (v & PUTTING) || !slot_change(&sh->slots[i], v, 0)) return NULL;
     struct pooled *pc = (struct pooled *)v;
     uncount_idle(p);
-    if (POOL_LIKELY(cyg_conn_cancel_readable(pc->pub.socket))) return pc;
+    if (CYG_LIKELY(cyg_conn_cancel_readable(pc->pub.socket))) return pc;
     let_go(pc);
     return NULL;
 }
@@ -185,7 +185,7 @@ struct pooled *pool_slots_take(cyg_connpool *p, bool thorough) {
         struct pool_shard *sh = &p->shards[home];
         uint32_t top = __atomic_load_n(&sh->top, __ATOMIC_RELAXED);
         struct pooled *pc = take_shard(p, sh, top <= p->nslots ? top : p->nslots);
-        return POOL_LIKELY(pc != NULL) ? pc : take_shard(p, sh, p->nslots); /* top is a hint; a dial is dearer than a look */
+        return CYG_LIKELY(pc != NULL) ? pc : take_shard(p, sh, p->nslots); /* top is a hint; a dial is dearer than a look */
     }
     for (unsigned k = 0; k < p->nshards; k++) {
         struct pooled *pc = take_shard(p, &p->shards[(home + k) & (p->nshards - 1)], p->nslots);

@@ -33,7 +33,7 @@ static void place_uncount(cyg_connpool *p) {
 
 void pool_place_free(cyg_connpool *p) {
     place_uncount(p);
-    if (POOL_UNLIKELY(pool_has_waiters(p))) pool_feed(p);
+    if (CYG_UNLIKELY(pool_has_waiters(p))) pool_feed(p);
     pool_warm_check(p);
 }
 

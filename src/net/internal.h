@@ -41,7 +41,7 @@ static inline int fdlock_acquire(struct fdlock *l, enum fd_side side) {
     bool taken = (old & (FDLOCK_CLOSED | FDLOCK_LOCKED(side))) == 0 && old < FDLOCK_WAITER(FD_READ) - FDLOCK_USER &&
                  atomic_compare_exchange_strong_explicit(&l->word, &old, old + FDLOCK_LOCKED(side) + FDLOCK_USER,
                                                          memory_order_acquire, memory_order_relaxed);
-    return __builtin_expect(taken, 1) ? 0 : fdlock_acquire_slow(l, side);
+    return CYG_LIKELY(taken) ? 0 : fdlock_acquire_slow(l, side);
 }
 
 /* Returns true if it is closed, and this was the last user. */
@@ -50,7 +50,7 @@ static inline bool fdlock_release(struct fdlock *l, enum fd_side side) {
     bool left = (old & (FDLOCK_CLOSED | FDLOCK_WAITERS(side))) == 0 && (old & FDLOCK_LOCKED(side)) &&
                 atomic_compare_exchange_strong_explicit(&l->word, &old, old - FDLOCK_LOCKED(side) - FDLOCK_USER,
                                                         memory_order_acq_rel, memory_order_relaxed);
-    return __builtin_expect(left, 1) ? false : fdlock_release_slow(l, side);
+    return CYG_LIKELY(left) ? false : fdlock_release_slow(l, side);
 }
 
 int fdlock_use(struct fdlock *l);    /* a user without a side; 0 or CYG_ECLOSED */

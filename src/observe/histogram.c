@@ -62,7 +62,7 @@ void cyg_histogram_observe_ns(cyg_histogram *h, int64_t ns) {
     uint64_t *cell = cell_of(h);
     __atomic_fetch_add(&cell[CYG_HISTOGRAM_BUCKET + bucket], 1, __ATOMIC_RELAXED);
     uint64_t before = __atomic_fetch_add(&cell[CYG_HISTOGRAM_SUM_NS], (uint64_t)ns, __ATOMIC_RELAXED);
-    if (__builtin_expect(before + (uint64_t)ns < before, 0))
+    if (CYG_UNLIKELY(before + (uint64_t)ns < before))
         __atomic_fetch_add(&cell[CYG_HISTOGRAM_SUM_HIGH], 1, __ATOMIC_RELAXED);
 }
 

@@ -147,7 +147,7 @@ static __attribute__((noinline)) struct shard *lock_any(cyg_linelog *l, unsigned
 
 static inline struct shard *lock_one(cyg_linelog *l, unsigned own) {
     struct shard *s = &l->shards[own];
-    return __builtin_expect(cyg_spin_trylock(&s->lock), 1) ? s : lock_any(l, own);
+    return CYG_LIKELY(cyg_spin_trylock(&s->lock)) ? s : lock_any(l, own);
 }
 
 static unsigned own_shard(const cyg_linelog *l) {
@@ -159,7 +159,7 @@ static unsigned own_shard(const cyg_linelog *l) {
 static void leave(cyg_linelog *l, struct shard *s, enum waiting reached) {
     uint32_t waiting = __atomic_load_n(&l->waiting, __ATOMIC_RELAXED);
     cyg_spin_unlock(&s->lock);
-    if (__builtin_expect(waiting != RUNNING && (waiting == FOR_LINE || reached == FOR_MUCH), 0)) ring(l);
+    if (CYG_UNLIKELY(waiting != RUNNING && (waiting == FOR_LINE || reached == FOR_MUCH))) ring(l);
 }
 
 bool cyg_linelog_write(cyg_linelog *l, const char *line, size_t n) {

@@ -74,7 +74,7 @@ struct cyg_histogram {
 /* The cell to count in now. */
 static inline unsigned cyg_metric_cell_now(const struct cyg_metric *m) {
     unsigned hint = cygrt_proc_hint();
-    return __builtin_expect(hint < m->ncells, 1) ? hint : hint % m->ncells;
+    return CYG_LIKELY(hint < m->ncells) ? hint : hint % m->ncells;
 }
 
 /* What the families of instruments fill in: makes one with its cells at 0; the registry sets m. Aborts without memory. */

@@ -103,7 +103,7 @@ struct cyg_h1_out {
 };
 
 static inline void cyg_h1_put(struct cyg_h1_out *o, const char *p, size_t n) {
-    if (__builtin_expect(n > o->cap - o->n, 0)) {
+    if (CYG_UNLIKELY(n > o->cap - o->n)) {
         o->full = true;
         return;
     }
@@ -116,7 +116,7 @@ static inline void cyg_h1_put_str(struct cyg_h1_out *o, cyg_str s) { cyg_h1_put(
 /* A slice between two others, all of it or nothing: one look at the room instead of three. */
 static inline void cyg_h1_put_between(struct cyg_h1_out *o, cyg_str before, cyg_str s, cyg_str after) {
     size_t n = before.n + s.n + after.n;
-    if (__builtin_expect(n > o->cap - o->n, 0)) {
+    if (CYG_UNLIKELY(n > o->cap - o->n)) {
         o->full = true;
         return;
     }

@@ -30,7 +30,7 @@ enum step {
 
 void cyg_h1_chunked_init(struct cyg_h1_chunked *c) { *c = (struct cyg_h1_chunked){0}; }
 
-static __attribute__((cold)) int fail(struct cyg_h1_chunked *c, enum cyg_h1_reason why) {
+static CYG_COLD int fail(struct cyg_h1_chunked *c, enum cyg_h1_reason why) {
     c->error = cyg_h1_reasons[why].word;
     c->state = STEP_FAILED;
     return CYG_H1_CHUNK_ERROR;

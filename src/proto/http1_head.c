@@ -59,7 +59,7 @@ void cyg_h1_head_init(struct cyg_h1_head *h, cyg_http_field *fields) {
 }
 
 /* How many bytes of p[0..n) look like the shape, in which 0 stands for a digit and the rest for itself. */
-static __attribute__((cold, noinline)) size_t match_shape(const char *p, size_t n, const char *shape) {
+static CYG_COLD size_t match_shape(const char *p, size_t n, const char *shape) {
     size_t i = 0;
     for (; i < n && shape[i]; i++)
         if (shape[i] == '0' ? !cyg_h1_is(p[i], CYG_H1_DIGIT) : p[i] != shape[i]) break;
@@ -151,7 +151,7 @@ static int step_status(struct cyg_h1_head *h, struct in *in) {
     return CYG_H1_DONE;
 }
 
-static __attribute__((cold, noinline)) int bad_value(struct cyg_h1_head *h, char c) {
+static CYG_COLD int bad_value(struct cyg_h1_head *h, char c) {
     return cyg_h1_fail(h, c == '\n' ? CYG_H1_R_BARE_LF : CYG_H1_R_BAD_VALUE);
 }
 
@@ -170,13 +170,13 @@ static int step_lf(struct cyg_h1_head *h, struct in *in) {
     return CYG_H1_DONE;
 }
 
-static __attribute__((cold, noinline)) int bad_field_start(struct cyg_h1_head *h, char c) {
+static CYG_COLD int bad_field_start(struct cyg_h1_head *h, char c) {
     if (c == '\n') return cyg_h1_fail(h, CYG_H1_R_BARE_LF);
     if (c == ' ' || c == '\t') return cyg_h1_fail(h, h->nfields ? CYG_H1_R_OBS_FOLD : CYG_H1_R_SPACE_FIRST);
     return cyg_h1_fail(h, CYG_H1_R_BAD_NAME);
 }
 
-static __attribute__((cold, noinline)) int bad_name(struct cyg_h1_head *h, char c) {
+static CYG_COLD int bad_name(struct cyg_h1_head *h, char c) {
     return cyg_h1_fail(h, c == ' ' || c == '\t' ? CYG_H1_R_SPACE_COLON : CYG_H1_R_BAD_NAME);
 }
 

@@ -14,7 +14,7 @@ enum {
 };
 
 /* Refuses the head. Returns: CYG_H1_ERROR. */
-__attribute__((cold)) __attribute__((cold)) int cyg_h1_fail(struct cyg_h1_head *h, enum cyg_h1_reason why);
+CYG_COLD int cyg_h1_fail(struct cyg_h1_head *h, enum cyg_h1_reason why);
 
 /* Looks at method and target; of an absolute-form target, sets h->host. Returns: CYG_H1_DONE or CYG_H1_ERROR. */
 int cyg_h1_check_target(struct cyg_h1_head *h);

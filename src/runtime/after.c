@@ -54,7 +54,7 @@ static bool change(struct cyg_timer *t, word *from, word to) {
 }
 
 static void need_live(uint32_t s) {
-    if (__builtin_expect((s & POOL_FREE) != 0, 0))
+    if (CYG_UNLIKELY((s & POOL_FREE) != 0))
         cyg_fatal("a timer was used after it was released and had fired or been stopped");
 }
 
@@ -169,7 +169,7 @@ static void look_for_dead(struct p *p) {
 }
 
 static void count_added(struct p *p) {
-    if (__builtin_expect(--p->sweep_wait == 0, 0)) look_for_dead(p);
+    if (CYG_UNLIKELY(--p->sweep_wait == 0)) look_for_dead(p);
 }
 
 static void add_entry(struct p *p, struct cyg_timer *t, cyg_time when) {

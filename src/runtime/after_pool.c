@@ -52,7 +52,7 @@ static void set_free(struct cyg_timer *t, uint16_t entries) {
 
 static bool push(struct cygrt_timer_stack *s, struct cygrt_timer_block **spare, struct cyg_timer *t) {
     struct cygrt_timer_block *b = s->top;
-    if (__builtin_expect(!b || b->n == BLOCK, 0)) {
+    if (CYG_UNLIKELY(!b || b->n == BLOCK)) {
         if ((b = *spare))
             *spare = b->below;
         else if (!(b = malloc(sizeof *b)))

@@ -58,7 +58,7 @@ bool cygrt_arm_clock_used(void) { return used; }
 
 static cyg_time now_at_most(struct cygrt_arm_clock *c) {
     uint64_t gone = __builtin_ia32_rdtsc() - c->cycles; /* also huge: the counter was set back */
-    if (__builtin_expect(gone >= FEW_CYCLES, 0)) {
+    if (CYG_UNLIKELY(gone >= FEW_CYCLES)) {
         c->cycles = ordered_cycles();
         c->reading = cyg_now();
         gone = 0;

@@ -17,7 +17,7 @@ static inline uint32_t cygrt_p_random(struct p *p) {
 
 /* One time in n, if schedules are to be shaken. */
 static inline bool cygrt_fuzz(struct p *p, uint32_t n) {
-    return __builtin_expect(cygrt_sched.fuzz != 0, 0) && p && (cygrt_p_random(p) >> 8) % n == 0;
+    return CYG_UNLIKELY(cygrt_sched.fuzz != 0) && p && (cygrt_p_random(p) >> 8) % n == 0;
 }
 
 #endif

@@ -129,12 +129,12 @@ void cygrt_goroutine_main(struct m *m) {
     cygrt_finish_prev(m);
     for (struct cygrt_task *t;;) {
         cygrt_exit(m);
-        if (__builtin_expect(g->pin_wanted, 0)) cygrt_pin(m, g);
+        if (CYG_UNLIKELY(g->pin_wanted)) cygrt_pin(m, g);
         if (g->fn)
             g->fn(g->arg);
         else
             g->ready_fn(g->arg, g->why);
-        if (__builtin_expect(g->locals != NULL, 0)) cygrt_locals_end(g);
+        if (CYG_UNLIKELY(g->locals != NULL)) cygrt_locals_end(g);
         cygrt_stack_census_note(g);
         m = cygrt_m();
         (void)cygrt_enter(m);
@@ -196,7 +196,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
         cygrt_stack_reset(g);
     }
     if (me && me->ctx) cygrt_ctx_join(g, me->ctx);
-    if (__builtin_expect(me && me->locals != NULL, 0)) { /* the keys' functions are user code */
+    if (CYG_UNLIKELY(me && me->locals != NULL)) { /* the keys' functions are user code */
         cygrt_visit_end(v);
         cygrt_locals_inherit(g, me);
         v = cygrt_visit_begin();

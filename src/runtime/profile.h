@@ -14,7 +14,7 @@ void cygrt_contended(cyg_time since, enum cygrt_reason reason);
 #define CYGRT_WAITS_EVERY 251 /* a prime: not in step with loops */
 void cygrt_waited_record(struct g *g, enum cygrt_reason reason);
 static inline void cygrt_waited(struct g *g, enum cygrt_reason reason) {
-    if (__builtin_expect(g->waits_left-- == 0, 0)) cygrt_waited_record(g, reason);
+    if (CYG_UNLIKELY(g->waits_left-- == 0)) cygrt_waited_record(g, reason);
 }
 
 /* By cyg_runtime_stop, before threads end. */

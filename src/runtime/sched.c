@@ -100,7 +100,7 @@ static void sampled(struct p *p) {
 static void wake_for_old(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     unsigned n = cygrt_queue_len(p);
-    if (__builtin_expect(n <= WAKE_DEPTH, 1)) return;
+    if (CYG_LIKELY(n <= WAKE_DEPTH)) return;
     if (n == WAKE_DEPTH + 1) p->deep_since = cyg_now();
     if (n % 16 || atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
     if (cyg_now() - p->deep_since > WAKE_AGE) cygrt_maybe_wake(p);
@@ -137,7 +137,7 @@ static cyg_time read_clock(struct p *p) {
 /* The clock for a dispatch. Reading it takes longer than switching, so goroutines that hand over to each other share a reading:
  * for a few dispatches, and no longer than a tick of sysmon's. */
 static inline cyg_time clock_of(struct p *p) {
-    if (__builtin_expect(--p->clock_left != 0 && !atomic_load_explicit(&p->clock_old, memory_order_relaxed), 1))
+    if (CYG_LIKELY(--p->clock_left != 0 && !atomic_load_explicit(&p->clock_old, memory_order_relaxed)))
         return cygrt_p_now(p);
     atomic_store_explicit(&p->clock_old, 0, memory_order_relaxed);
     cyg_time now = read_clock(p);
@@ -173,7 +173,7 @@ static inline struct cygrt_task *next_local(struct p *p) {
 
 struct cygrt_task *cygrt_next_local(struct p *p) {
     struct cygrt_task *t = next_local(p);
-    if (__builtin_expect(t && t == p->sampled, 0)) sampled(p); /* it may begin without become() */
+    if (CYG_UNLIKELY(t && t == p->sampled)) sampled(p); /* it may begin without become() */
     return t;
 }
 
@@ -186,7 +186,7 @@ static inline void finish_prev(struct m *m) {
     m->prev = NULL;
     switch (g->after) {
     case AFTER_EXIT:
-        if (__builtin_expect(g->pins != 0, 0)) {
+        if (CYG_UNLIKELY(g->pins != 0)) {
             g->pins = 1;
             cygrt_unpin(m, g);
             m->doomed = true;
@@ -214,7 +214,7 @@ void cygrt_finish_prev(struct m *m) { finish_prev(m); }
 /* Settles on a task and makes it m's current goroutine. */
 static inline struct g *become(struct m *m, struct cygrt_task *t) {
     struct g *g = (struct g *)t;
-    if (__builtin_expect(t == m->p->sampled, 0)) sampled(m->p);
+    if (CYG_UNLIKELY(t == m->p->sampled)) sampled(m->p);
     if (cygrt_begins(t) && !(g = cygrt_g_begin(m->p, t))) {
         cygrt_global_put(&t, 1); /* no memory for a stack now: the record waits its turn in the global queue */
         return NULL;
@@ -228,7 +228,7 @@ static inline struct g *become(struct m *m, struct cygrt_task *t) {
 
 /* Without a guard page the last words of a stack carry a pattern. */
 static void check_unguarded(struct g *g) {
-    if (__builtin_expect(!g->guarded, 0) && *(uint64_t *)(void *)g->lo != CYGRT_G_MAGIC)
+    if (CYG_UNLIKELY(!g->guarded) && *(uint64_t *)(void *)g->lo != CYGRT_G_MAGIC)
         cyg_fatal("goroutine %llu (%s:%d) overflowed its %zu KiB stack (no guard pages: see vm.max_map_count)",
                   (unsigned long long)g->id, g->file ? g->file : "?", g->line, (size_t)(g->hi - g->lo) >> 10);
 }
@@ -248,8 +248,8 @@ static inline struct m *leave_to(struct m *m, struct g *g, struct cygrt_task *t)
 #endif
     m->prev = g;
     __atomic_store_n(&m->curg, NULL, __ATOMIC_RELAXED);
-    if (__builtin_expect(m->pinned_g != NULL, 0)) atomic_store(&m->parked, 1);
-    if (__builtin_expect(t && (m->pinned_g || t->kind == CYGRT_TASK_PINNED), 0)) {
+    if (CYG_UNLIKELY(m->pinned_g != NULL)) atomic_store(&m->parked, 1);
+    if (CYG_UNLIKELY(t && (m->pinned_g || t->kind == CYGRT_TASK_PINNED))) {
         put_found(m, t);
         t = NULL;
     }

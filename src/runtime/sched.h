@@ -386,10 +386,9 @@ struct p *cygrt_enter_slow(struct m *m);
 static inline struct p *cygrt_enter(struct m *m) {
     uint32_t seq = atomic_load_explicit(&m->seq, memory_order_relaxed);
     atomic_store_explicit(&m->seq, seq + 1, memory_order_relaxed);
-    if (__builtin_expect(m->fence, 0)) atomic_thread_fence(memory_order_seq_cst);
+    if (CYG_UNLIKELY(m->fence)) atomic_thread_fence(memory_order_seq_cst);
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load_explicit(&m->bind, memory_order_relaxed) != BIND_OWNED, 0))
-        return cygrt_enter_slow(m);
+    if (CYG_UNLIKELY(atomic_load_explicit(&m->bind, memory_order_relaxed) != BIND_OWNED)) return cygrt_enter_slow(m);
     return atomic_load_explicit(&m->p, memory_order_relaxed);
 }
 

@@ -66,7 +66,7 @@ void heap_grow(struct p *p);
 
 /* Does not set timer_min. */
 static inline void heap_push(struct p *p, struct cygrt_heap_entry e) {
-    if (__builtin_expect(p->ntimers == p->cap_timers, 0)) heap_grow(p);
+    if (CYG_UNLIKELY(p->ntimers == p->cap_timers)) heap_grow(p);
     p->timers[p->ntimers] = e;
     heap_set_len(p, p->ntimers + 1);
     heap_up(p, p->ntimers - 1);

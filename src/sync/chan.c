@@ -180,12 +180,12 @@ __attribute__((noinline)) static int wait_alone(cyg_chan *ch, enum cygrt_reason 
 
 static inline __attribute__((always_inline)) int send_or_wait(cyg_chan *ch, const void *p, size_t n, cyg_time deadline,
                                                               const char *file, int line) {
-    if (__builtin_expect(!ch, 0)) return wait_for_ever(CYGRT_R_CHAN_SEND, deadline, file, line);
-    if (__builtin_expect(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n), 0)) chan_check(ch, n, false, p, "send", file, line);
+    if (CYG_UNLIKELY(!ch)) return wait_for_ever(CYGRT_R_CHAN_SEND, deadline, file, line);
+    if (CYG_UNLIKELY(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n))) chan_check(ch, n, false, p, "send", file, line);
     struct g *wake = NULL;
     chan_lock(ch);
     int err = chan_send_locked(ch, p, n, &wake);
-    if (__builtin_expect(err == CYG_EAGAIN, 0)) {
+    if (CYG_UNLIKELY(err == CYG_EAGAIN)) {
         err = wait_alone(ch, CYGRT_R_CHAN_SEND, (void *)(uintptr_t)p, deadline, file, line);
         return err == CLOSED ? CYG_ECLOSED : err;
     }
@@ -203,8 +203,8 @@ int cyg_chan_send_until_at(cyg_chan *ch, const void *p, size_t n, cyg_time deadl
 }
 
 int cyg_chan_try_send_at(cyg_chan *ch, const void *p, size_t n, const char *file, int line) {
-    if (__builtin_expect(!ch, 0)) return CYG_EAGAIN;
-    if (__builtin_expect(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n), 0)) chan_check(ch, n, false, p, "send", file, line);
+    if (CYG_UNLIKELY(!ch)) return CYG_EAGAIN;
+    if (CYG_UNLIKELY(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n))) chan_check(ch, n, false, p, "send", file, line);
     int err = CYG_EAGAIN;
     if (chan_may_send(ch)) {
         struct g *wake = NULL;
@@ -226,8 +226,8 @@ static inline int ended(void *p, size_t n) {
 
 static inline __attribute__((always_inline)) int recv_or_wait(cyg_chan *ch, void *p, size_t n, cyg_time deadline,
                                                               const char *file, int line) {
-    if (__builtin_expect(!ch, 0)) return wait_for_ever(CYGRT_R_CHAN_RECV, deadline, file, line);
-    if (__builtin_expect(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n), 0)) {
+    if (CYG_UNLIKELY(!ch)) return wait_for_ever(CYGRT_R_CHAN_RECV, deadline, file, line);
+    if (CYG_UNLIKELY(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n))) {
         chan_check(ch, n, true, p, "receive", file, line);
         if (chan_is_timer(ch)) return chan_timer_recv(ch, p, deadline, true, file, line);
         n = chan_size(ch);
@@ -253,8 +253,8 @@ int cyg_chan_recv_until_at(cyg_chan *ch, void *p, size_t n, cyg_time deadline, c
 }
 
 int cyg_chan_try_recv_at(cyg_chan *ch, void *p, size_t n, const char *file, int line) {
-    if (__builtin_expect(!ch, 0)) return CYG_EAGAIN;
-    if (__builtin_expect(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n), 0)) {
+    if (CYG_UNLIKELY(!ch)) return CYG_EAGAIN;
+    if (CYG_UNLIKELY(chan_tag(ch) != CHAN_TAG(CHAN_VALUES, n))) {
         chan_check(ch, n, true, p, "receive", file, line);
         if (chan_is_timer(ch)) return chan_timer_recv(ch, p, 0, false, file, line);
         n = chan_size(ch);

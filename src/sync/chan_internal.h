@@ -80,7 +80,7 @@ static inline bool chan_is_timer(const cyg_chan *ch) { return chan_tag(ch) >> 32
 
 /* At once for the exchange: a look before it would fetch the cache line twice when another CPU had it. */
 static inline void chan_lock(cyg_chan *ch) {
-    if (__builtin_expect(__atomic_exchange_n(&ch->lock, 1, __ATOMIC_ACQUIRE), 0)) cyg_spin_lock(&ch->lock);
+    if (CYG_UNLIKELY(__atomic_exchange_n(&ch->lock, 1, __ATOMIC_ACQUIRE))) cyg_spin_lock(&ch->lock);
 }
 static inline void chan_unlock(cyg_chan *ch) { cyg_spin_unlock(&ch->lock); }
 
@@ -151,7 +151,7 @@ static inline struct g *chan_grant(struct chan_waiter *w, bool closed) {
 
 static inline __attribute__((always_inline)) int chan_send_locked(cyg_chan *ch, const void *p, size_t n, struct g **wake) {
     struct chan_waiter *w;
-    if (__builtin_expect(chan_load(ch->closed), 0)) return CYG_ECLOSED;
+    if (CYG_UNLIKELY(chan_load(ch->closed))) return CYG_ECLOSED;
     if (chan_load(ch->recvq) && (w = chan_take(&ch->recvq, &ch->nrecv))) {
         ch->sent++;
         if (w->p) chan_copy(w->p, p, n);

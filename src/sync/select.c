@@ -47,7 +47,7 @@ static uint32_t random_below(uint32_t n) {
 
 static inline bool looks_ready(const struct cyg_select_case *c) {
     if (c->kind == CYG_CASE_SEND) return chan_may_send(c->ch);
-    if (__builtin_expect(chan_is_timer(c->ch), 0))
+    if (CYG_UNLIKELY(chan_is_timer(c->ch)))
         return chan_timer_due(c->ch) || atomic_load_explicit(&c->ch->closed, memory_order_acquire);
     return chan_may_recv(c->ch);
 }
@@ -55,7 +55,7 @@ static inline bool looks_ready(const struct cyg_select_case *c) {
 /* Carries a case out if it is ready; the channel's lock is held. 0, CYG_ECLOSED, CYG_EOF, CYG_EAGAIN. */
 static inline int carry_out(const struct cyg_select_case *c, struct g **wake) {
     if (c->kind == CYG_CASE_SEND) return chan_send_locked(c->ch, c->send, chan_size(c->ch), wake);
-    if (__builtin_expect(chan_is_timer(c->ch), 0) && chan_timer_take_locked(c->ch, c->recv)) return 0;
+    if (CYG_UNLIKELY(chan_is_timer(c->ch)) && chan_timer_take_locked(c->ch, c->recv)) return 0;
     return chan_recv_locked(c->ch, c->recv, chan_size(c->ch), wake);
 }
 
@@ -277,7 +277,7 @@ int cyg_select_at(cyg_ctx *ctx, const struct cyg_select_case *cases, struct cyg_
             if (c->kind == CYG_CASE_DEFAULT) idefault = i;
             continue;
         }
-        if (__builtin_expect(chan_tag(c->ch) != CHAN_TAG(CHAN_VALUES, (uint64_t)c->n), 0)) check_case(c, file, line);
+        if (CYG_UNLIKELY(chan_tag(c->ch) != CHAN_TAG(CHAN_VALUES, (uint64_t)c->n))) check_case(c, file, line);
         channels++;
         if (looks_ready(c) && (++ready == 1 || random_below(ready) == 0)) pick = i;
     }

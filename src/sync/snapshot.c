@@ -174,8 +174,7 @@ static uint32_t catch_up(struct cyg_snapshot *s, unsigned shard, uint32_t from) 
 void *cyg_snapshot_get(cyg_snapshot *s, cyg_snapshot_hold *hold) {
     unsigned shard = cygrt_proc_hint() & (s->shards - 1);
     uint32_t number = SLOT_NUMBER(__atomic_fetch_add(&s->words[shard].w, SLOT_ONE, __ATOMIC_SEQ_CST));
-    if (__builtin_expect(number != __atomic_load_n(&s->current, __ATOMIC_SEQ_CST), 0))
-        number = catch_up(s, shard, number);
+    if (CYG_UNLIKELY(number != __atomic_load_n(&s->current, __ATOMIC_SEQ_CST))) number = catch_up(s, shard, number);
     *hold = (cyg_snapshot_hold){NULL, NULL};
     if (!number) return NULL;
     struct cyg_snapshot_slot *slot = slot_of(number);

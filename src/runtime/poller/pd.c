@@ -93,7 +93,7 @@ static __attribute__((noinline)) void move_timer(struct cygrt_pd *pd, enum cygrt
 
 static inline void ensure_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
     cyg_time d = atomic_load(&pd->deadline[mode]);
-    if (d != 0 && __builtin_expect(atomic_load(&pd->armed[mode]) > d, 0)) move_timer(pd, mode);
+    if (d != 0 && CYG_UNLIKELY(atomic_load(&pd->armed[mode]) > d)) move_timer(pd, mode);
 }
 
 void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t) {
@@ -106,7 +106,7 @@ void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t
 /* Whoever waits stands in the slot before it looks at `unwatched`; unwatch looks at the slot after it has told the kernel. So
  * the last word the kernel hears is rearm if anybody waits. */
 static void watch(struct cygrt_pd *pd) {
-    if (__builtin_expect(atomic_load(&pd->unwatched), 0) && atomic_exchange(&pd->unwatched, 0))
+    if (CYG_UNLIKELY(atomic_load(&pd->unwatched)) && atomic_exchange(&pd->unwatched, 0))
         cygrt_poller_rearm(pd->home, pd);
 }
 
