@@ -2,6 +2,7 @@
 #ifndef CYG_BASE_FATAL_H
 #define CYG_BASE_FATAL_H
 
+#include <cygnet/base.h>
 #include <stddef.h>
 
 __attribute__((noreturn, cold, format(printf, 1, 2))) void cyg_fatal(const char *fmt, ...);
