@@ -18,6 +18,7 @@ needs() {
         need 'command -v pkg-config'             pkg-config     'finds libraries'
         need 'pkg-config --exists libcares'      libc-ares-dev  'c-ares, asks name servers'
         need 'pkg-config --exists yaml-0.1'      libyaml-dev    'libyaml, reads the gateway'\''s configuration'
+        need 'pkg-config --exists libdw'         libdw-dev      'names and lines in /debug/goroutines and other dumps'
         ;;
     test)
         needs run
@@ -36,7 +37,6 @@ needs() {
         need 'command -v promtool'               prometheus     'promtool, checks the metrics'\'' text'
         need 'test -f /usr/include/x86_64-linux-gnu/sys/sdt.h || test -f /usr/include/sys/sdt.h' systemtap-sdt-dev 'trace points of the scheduler'
         need 'command -v readelf'                binutils       'looks for them in the library'
-        need 'pkg-config --exists libdw'         libdw-dev      'names and lines in dumps'
         need 'command -v go'                     golang-go      'go tool pprof reads our profiles; the pitfalls that are Go'\''s'
         need 'command -v strace'                 strace         'counts system calls'
         need 'command -v gdb'                    gdb            'looks at goroutines'
