@@ -12,26 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What stands behind `word` in CYGNET_DEBUG: "" or "=..."; NULL: it does not stand there. */
-static const char *debug_word(const char *word) {
-    const char *s = getenv("CYGNET_DEBUG");
-    size_t n = strlen(word);
-    while (s && *s) {
-        size_t len = strcspn(s, ",");
-        if (len >= n && memcmp(s, word, n) == 0 && (len == n || s[n] == '=')) return s + n;
-        s += len + (s[len] == ',');
-    }
-    return NULL;
-}
-
-bool cygrt_debug(const char *word) { return debug_word(word) != NULL; }
-
-long cygrt_debug_number(const char *word) {
-    const char *s = debug_word(word);
-    long v = s && *s == '=' ? strtol(s + 1, NULL, 10) : 0;
-    return v > 0 ? v : 0;
-}
-
 /* Two numbers of a cgroup file: quota and period in microseconds. "max" or an unreadable file: no quota. */
 static bool read_quota(const char *path, const char *period_path, double *cpus) {
     char text[64];

@@ -526,6 +526,8 @@ void cygrt_futex_wait(_Atomic uint32_t *w, uint32_t val, cyg_duration timeout); 
 void cygrt_futex_wake(_Atomic uint32_t *w, int n);
 bool cygrt_debug(const char *word);        /* CYGNET_DEBUG has it */
 long cygrt_debug_number(const char *word); /* it has word=number; else 0 */
+unsigned cygrt_env_procs(unsigned asked);  /* how many Ps; asked 0: what CYGNET_MAXPROCS says, else CPUs */
+void cygrt_env_check(void);                /* says what CYGNET_DEBUG has that nobody knows */
 void cygrt_sigstack_init(struct m *m);
 void cygrt_sigstack_free(struct m *m);
 void cygrt_install_signals(void);

@@ -17,15 +17,6 @@
 /* How long cyg_main, whose program has ended, waits for goroutines that still run. */
 #define LAST_WAIT (100 * CYG_MILLISECOND)
 
-static unsigned want_procs(unsigned asked) {
-    if (!asked) {
-        const char *env = getenv("CYGNET_MAXPROCS");
-        long v = env ? strtol(env, NULL, 10) : 0;
-        asked = v > 0 ? (unsigned)v : cygrt_cpu_count();
-    }
-    return asked > CYGRT_MAX_PROCS ? CYGRT_MAX_PROCS : asked;
-}
-
 /* The seed is printed, so that what it found can be found again. */
 static void read_fuzz_seed(struct cygrt_sched *s) {
     const char *env = getenv("CYGNET_SCHED_FUZZ");
@@ -106,7 +97,8 @@ int cyg_runtime_start(const cyg_runtime_opts *opts) {
     if (!s->opts.stack_size) s->opts.stack_size = CYGRT_STACK_DEFAULT;
     s->stack_class = cygrt_size_class(s->opts.stack_size);
     if (!s->opts.max_threads) s->opts.max_threads = 512;
-    s->nprocs = want_procs(s->opts.maxprocs);
+    s->nprocs = cygrt_env_procs(s->opts.maxprocs);
+    cygrt_env_check();
     if (!s->opts.max_extra_threads) s->opts.max_extra_threads = s->nprocs > 4 ? 2 * s->nprocs : 8;
     s->no_guard = cygrt_debug("noguard");
     s->no_mprotect = cygrt_debug("nomprotect");

@@ -278,6 +278,20 @@ static void test_maxprocs_of_the_environment(void **state) {
     rt_spawn("procs", NULL, "CYGNET_MAXPROCS=3", &res);
     CHECK_EXIT(&res, 3);
 }
+static void test_nonsense_in_the_environment_is_named(void **state) {
+    (void)state;
+    rt_spawn("procs", "one", "CYGNET_MAXPROCS=1x", &res);
+    CHECK_EXIT(&res, 1);
+    CHECK(strstr(res.err, "cygnet: CYGNET_MAXPROCS=1x: expected a number from 1 to 256; taken: 1\n"));
+    rt_spawn("procs", NULL, "CYGNET_MAXPROCS=300", &res);
+    CHECK_EXIT(&res, 0); /* of 256 */
+    CHECK(strstr(res.err, "expected a number from 1 to 256; taken: 256\n"));
+    rt_spawn("procs", "one", "CYGNET_DEBUG=noguard,nogaurd=1,,schedtrace,schedtrace=x,backlogs", &res);
+    CHECK(strstr(res.err, "cygnet: CYGNET_DEBUG has \"nogaurd\"; expected one of backlogs, "));
+    CHECK(strstr(res.err, "cygnet: CYGNET_DEBUG has \"schedtrace\"; expected schedtrace=N, N a number from 1\n"));
+    CHECK(strstr(res.err, "cygnet: CYGNET_DEBUG has \"schedtrace=x\"; expected schedtrace=N, N a number from 1\n"));
+    CHECK(!strstr(res.err, "\"noguard\"") && !strstr(res.err, "\"backlogs\"") && !strstr(res.err, "\"\""));
+}
 static void test_affinity_is_respected(void **state) {
     (void)state;
     rt_spawn("procs", "one", "CYGNET_MAXPROCS=", &res);
@@ -354,6 +368,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_fifty_starts_and_stops_leave_nothing),
         cmocka_unit_test(test_fork_child_has_no_runtime),
         cmocka_unit_test(test_maxprocs_of_the_environment),
+        cmocka_unit_test(test_nonsense_in_the_environment_is_named),
         cmocka_unit_test(test_affinity_is_respected),
         cmocka_unit_test(test_options_come_before_the_environment),
         cmocka_unit_test(test_main_maps_results_to_exit_codes),
