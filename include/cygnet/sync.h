@@ -167,9 +167,9 @@ CYG_API void cyg_cond_broadcast(cyg_cond *c);
 
 /* ---- waitgroup -------------------------------------------------------------------------------------------------- */
 
-/* Counts work and waits for the count to fall to zero. */
+/* Counts work, up to 2^62, and waits for the count to fall to zero. */
 typedef struct cyg_waitgroup {
-    int64_t count;  /* atomic */
+    int64_t state;  /* twice the count, and 1 while somebody may wait; atomic */
     uint32_t qlock; /* spin lock of queue */
     cyg_waitq queue;
 } cyg_waitgroup;
