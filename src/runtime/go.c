@@ -65,7 +65,7 @@ static void from_record(struct p *p, struct g *g, struct cygrt_task *t) {
     g->why = r.why;
     g->file = NULL;
     g->line = 0;
-    g->name = NULL;
+    atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
     g->pin_wanted = false;
     g->parent = 0;
     g->id = cygrt_goid(p);
@@ -78,7 +78,7 @@ static void from_new(struct p *p, struct g *g, struct g *x) {
     g->arg = x->arg;
     g->line = x->line;
     g->file = x->file;
-    g->name = x->name;
+    atomic_store_explicit(&g->name, x->name, memory_order_relaxed);
     g->pin_wanted = false;
     g->parent = x->parent;
     g->id = x->id;
@@ -184,7 +184,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     }
     g->file = o->file;
     g->line = o->line;
-    g->name = o->name;
+    atomic_store_explicit(&g->name, o->name, memory_order_relaxed);
     g->pin_wanted = o->pinned;
     g->parent = me ? me->id : 0;
     g->id = cygrt_goid(p);

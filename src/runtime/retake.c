@@ -207,7 +207,7 @@ static struct cygrt_site *site_of(const struct g *g) {
     sites[n].file = file;
     sites[n].line = line;
     sites[n].fn = fn;
-    sites[n].name = g->name;
+    sites[n].name = atomic_load_explicit(&g->name, memory_order_acquire);
     atomic_store_explicit(&nsites, n + 1, memory_order_release);
     return &sites[n];
 }

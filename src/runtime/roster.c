@@ -90,7 +90,7 @@ CYGRT_RACY static bool see_g(struct g *g, void *arg) {
     x.id = g->id;
     if (x.status == G_FREE || !x.id) return true;
     x.parent = g->parent;
-    x.name = g->name;
+    x.name = atomic_load_explicit(&g->name, memory_order_acquire);
     x.start = (struct cygrt_start){g->file, g->line, address_of(g->fn, g->ready_fn)};
     x.reason = g->reason;
     bool waits = x.status == G_PARKED || (x.status == G_RUNNING && x.reason == CYGRT_R_BLOCKING);

@@ -147,8 +147,8 @@ struct g {
     void (*ready_fn)(void *, int);
     int why;
     int line;
-    const char *file; /* start site; NULL for records: ready_fn tells */
-    const char *name;
+    const char *file;         /* start site; NULL for records: ready_fn tells */
+    const char *_Atomic name; /* of the goroutine itself to set; reports read it while it runs */
     uint64_t id, parent;
     struct m *pinned_m; /* while pins are open: where it runs */
     uint32_t rnd;       /* its own generator: the order of select */

@@ -32,7 +32,7 @@ uint64_t cyg_goid(void) {
 
 void cyg_set_name(const char *name) {
     struct g *g = cygrt_g();
-    if (g) g->name = name;
+    if (g) atomic_store_explicit(&g->name, name, memory_order_release);
 }
 
 unsigned cyg_procs(void) {
