@@ -3,7 +3,7 @@ import json
 import socket
 import threading
 
-from harness import Wrk, base_config, free_port, raw, request, wait_until
+from harness import Wrk, accepts, base_config, free_port, raw, request, wait_until
 
 
 def version_in_force(g):
@@ -98,6 +98,7 @@ def test_request_in_flight_finishes_when_its_listener_is_removed(gateway, app):
     t.start()
     wait_until(lambda: a.counts.get("/slow") == 1, "the request is upstream")
     assert g.reload(dict(config, version="v2"))
+    wait_until(lambda: not accepts(port), "the listener drains")
     a.hold.set()
     t.join(20)
     assert got[0].startswith(b"HTTP/1.1 200") and b"connection: close" in got[0].lower() and got[0].endswith(b"slow\n")
