@@ -16,8 +16,7 @@ static void move_to(struct http_rd *rd, char *area, size_t cap, size_t at) {
     rd->end = at + n;
 }
 
-int http_rd_room_for_head(struct http_rd *rd, size_t max_head) {
-    if (rd->end < rd->cap) return 0;
+int http_rd_room_for_head_slow(struct http_rd *rd, size_t max_head) {
     if (rd->pos > 0) {
         move_to(rd, rd->area, rd->cap, 0);
         return 0;
@@ -62,8 +61,8 @@ ssize_t http_rd_fill(struct http_rd *rd, size_t limit) {
 
 void http_rd_next_message(struct http_rd *rd) {
     rd->floor = 0;
-    if (HTTP_LIKELY(rd->pos == rd->end)) {
-        if (HTTP_UNLIKELY(rd->big || rd->bulk)) http_rd_free(rd);
+    if (rd->pos == rd->end) {
+        http_rd_free(rd);
         rd->pos = rd->end = 0;
         rd->full = false;
         return;
@@ -74,7 +73,7 @@ void http_rd_next_message(struct http_rd *rd) {
     }
 }
 
-void http_rd_free(struct http_rd *rd) {
+void http_rd_free_slow(struct http_rd *rd) {
     if (rd->area != rd->home) {
         rd->area = rd->home;
         rd->cap = rd->home_cap;
@@ -90,27 +89,11 @@ void http_body_init(struct http_body *b, enum cyg_h1_framing framing, int64_t le
     b->framing = framing;
     b->got = 0;
     b->left = length;
-    b->done = framing == CYG_H1_NO_BODY || (framing == CYG_H1_LENGTH && length == 0);
+    b->done = length == 0;
     if (framing == CYG_H1_CHUNKED) cyg_h1_chunked_init(&b->chunked);
 }
 
-static ssize_t take_plain(struct http_body *b, struct http_rd *rd, cyg_str *piece) {
-    size_t n = http_rd_left(rd);
-    if (n == 0) return 0;
-    if (b->framing == CYG_H1_LENGTH) {
-        if ((uint64_t)b->left < n) n = (size_t)b->left;
-        b->left -= (int64_t)n;
-        b->done = b->left == 0;
-    }
-    *piece = (cyg_str){rd->area + rd->pos, n};
-    rd->pos += n;
-    b->got += n;
-    return (ssize_t)n;
-}
-
-ssize_t http_body_take(struct http_body *b, struct http_rd *rd, cyg_str *piece) {
-    if (b->done) return CYG_EOF;
-    if (b->framing != CYG_H1_CHUNKED) return take_plain(b, rd, piece);
+static __attribute__((noinline)) ssize_t take_chunk(struct http_body *b, struct http_rd *rd, cyg_str *piece) {
     for (;;) {
         size_t n = http_rd_left(rd), used = 0;
         if (n == 0) return 0;
@@ -126,6 +109,22 @@ ssize_t http_body_take(struct http_body *b, struct http_rd *rd, cyg_str *piece) 
         default: return CYG_EPROTO;
         }
     }
+}
+
+ssize_t http_body_take(struct http_body *b, struct http_rd *rd, cyg_str *piece) {
+    if (b->done) return CYG_EOF;
+    if (b->framing == CYG_H1_CHUNKED) return take_chunk(b, rd, piece);
+    size_t n = http_rd_left(rd);
+    if (n == 0) return 0;
+    if (HTTP_LIKELY(b->framing == CYG_H1_LENGTH)) {
+        if ((uint64_t)b->left < n) n = (size_t)b->left;
+        b->left -= (int64_t)n;
+        b->done = b->left == 0;
+    }
+    *piece = (cyg_str){rd->area + rd->pos, n};
+    rd->pos += n;
+    b->got += n;
+    return (ssize_t)n;
 }
 
 size_t http_body_want(const struct http_body *b, const struct http_rd *rd) {

@@ -50,17 +50,13 @@ static struct shard shards[SHARDS];
 static inline unsigned own_shard(void) { return cygrt_proc_hint() & (SHARDS - 1); }
 static inline unsigned shards_used(void) { return cyg_procs() < SHARDS ? cyg_procs() : SHARDS; }
 
-static __attribute__((noinline)) struct shard *shard_try_again(struct shard *s) {
-    for (int i = 0; i < TRIES; i++) {
-        cyg_cpu_relax();
+static struct shard *shard_try(unsigned i) {
+    struct shard *s = &shards[i];
+    for (int n = 0; n < TRIES; n++) {
         if (cyg_spin_trylock(&s->lock)) return s;
+        cyg_cpu_relax();
     }
     return NULL;
-}
-
-static inline struct shard *shard_try(unsigned i) {
-    struct shard *s = &shards[i];
-    return HTTP_LIKELY(cyg_spin_trylock(&s->lock)) ? s : shard_try_again(s);
 }
 static inline void shard_leave(struct shard *s) { cyg_spin_unlock(&s->lock); }
 
@@ -81,7 +77,7 @@ static inline bool push(struct shard *s, enum kind k, struct free_buf *b) {
     return true;
 }
 
-static __attribute__((noinline)) bool put_elsewhere(unsigned own, enum kind k, struct free_buf *b) {
+static bool put_elsewhere(unsigned own, enum kind k, struct free_buf *b) {
     bool kept = false;
     for (unsigned i = 1, n = shards_used(); i < n && !kept; i++) {
         struct shard *s = shard_try((own + i) % n);
@@ -93,7 +89,7 @@ static __attribute__((noinline)) bool put_elsewhere(unsigned own, enum kind k, s
 }
 
 /* Takes half of what was not needed lately off the shard's lists. */
-static __attribute__((noinline)) struct free_buf *sweep(struct shard *s) {
+static struct free_buf *sweep(struct shard *s) {
     struct free_buf *gone = NULL;
     cyg_time now = cygrt_now_cached();
     s->puts = 0;
@@ -111,21 +107,33 @@ static __attribute__((noinline)) struct free_buf *sweep(struct shard *s) {
     return gone;
 }
 
-static inline void put(unsigned own, enum kind k, struct free_buf *b) {
+/* The shard is busy, full or to be swept. */
+static __attribute__((noinline)) void put_slowly(unsigned own, enum kind k, struct free_buf *b) {
     struct shard *s = shard_try(own);
     struct free_buf *gone = NULL;
     bool kept = s && push(s, k, b);
-    if (s && HTTP_UNLIKELY(++s->puts >= SWEEP_PUTS)) gone = sweep(s);
+    if (s && s->puts >= SWEEP_PUTS) gone = sweep(s);
     if (s) shard_leave(s);
-    for (struct free_buf *next; HTTP_UNLIKELY(gone != NULL); gone = next) {
+    for (struct free_buf *next; gone != NULL; gone = next) {
         next = gone->next;
         free(gone);
     }
-    if (HTTP_UNLIKELY(!kept) && !put_elsewhere(own, k, b)) free(b);
+    if (!kept && !put_elsewhere(own, k, b)) free(b);
+}
+
+static inline void put(enum kind k, struct free_buf *b) {
+    unsigned own = own_shard();
+    struct shard *s = &shards[own];
+    if (HTTP_LIKELY(cyg_spin_trylock(&s->lock))) {
+        bool kept = ++s->puts < SWEEP_PUTS && push(s, k, b);
+        shard_leave(s);
+        if (HTTP_LIKELY(kept)) return;
+    }
+    put_slowly(own, k, b);
 }
 
 /* One from another shard; own gets some more of there, so as not to come back each time. */
-static __attribute__((noinline)) struct free_buf *take_elsewhere(unsigned own, enum kind k) {
+static struct free_buf *take_elsewhere(unsigned own, enum kind k) {
     struct free_buf *some[BATCH];
     unsigned got = 0;
     for (unsigned i = 1, n = shards_used(); i < n && got == 0; i++) {
@@ -134,23 +142,34 @@ static __attribute__((noinline)) struct free_buf *take_elsewhere(unsigned own, e
         for (unsigned want = s->n[k] / 2 + 1; got < BATCH && got < want && (some[got] = pop(s, k)) != NULL; got++) {}
         shard_leave(s);
     }
-    for (unsigned i = 1; i < got; i++) put(own, k, some[i]);
+    for (unsigned i = 1; i < got; i++) put_slowly(own, k, some[i]);
     return got > 0 ? some[0] : NULL;
+}
+
+/* The shard is busy or empty. */
+static __attribute__((noinline)) void *get_slowly(unsigned own, enum kind k) {
+    struct shard *s = shard_try(own);
+    struct free_buf *b = s ? pop(s, k) : NULL;
+    if (s) shard_leave(s);
+    if (!b) b = take_elsewhere(own, k);
+    return b ? (void *)b : aligned_alloc(HTTP_CACHE_LINE, kinds[k].bytes);
 }
 
 static inline void *get(enum kind k) {
     unsigned own = own_shard();
-    struct shard *s = shard_try(own);
-    struct free_buf *b = s ? pop(s, k) : NULL;
-    if (s) shard_leave(s);
-    if (HTTP_UNLIKELY(!b)) b = take_elsewhere(own, k);
-    return HTTP_LIKELY(b != NULL) ? (void *)b : aligned_alloc(HTTP_CACHE_LINE, kinds[k].bytes);
+    struct shard *s = &shards[own];
+    if (HTTP_LIKELY(cyg_spin_trylock(&s->lock))) {
+        struct free_buf *b = pop(s, k);
+        shard_leave(s);
+        if (HTTP_LIKELY(b != NULL)) return b;
+    }
+    return get_slowly(own, k);
 }
 
 void *http_buf_get(void) { return get(BUF); }
-void http_buf_put(void *p) { put(own_shard(), BUF, p); }
+void http_buf_put(void *p) { put(BUF, p); }
 void *http_bulk_get(void) { return get(BULK); }
 
 void http_bulk_put(void *p) {
-    if (p) put(own_shard(), BULK, p);
+    if (p) put(BULK, p);
 }

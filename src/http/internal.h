@@ -36,14 +36,13 @@ void http_bulk_put(void *p);
 /* What one connection has sent and nobody has used yet: area[pos..end). Used by one goroutine at a time. */
 struct http_rd {
     cyg_conn *c;
-    char *area;
-    size_t pos, end, cap;
+    char *area, *home; /* home: the pooled buffer's own area */
+    size_t cap, home_cap;
+    size_t pos, end;
     size_t floor; /* bytes of the area that hold a head whose slices are in use: bodies are read behind them */
-    char *home;   /* the pooled buffer's own area */
-    size_t home_cap;
-    char *big;  /* a longer area for a long head, allocated; or NULL */
-    char *bulk; /* a bulk buffer for a long body; or NULL */
-    bool full;  /* the last read filled the area: more is waiting, read larger */
+    char *big;    /* a longer area for a long head, allocated; or NULL */
+    char *bulk;   /* a bulk buffer for a long body; or NULL */
+    bool full;    /* the last read filled the area: more is waiting, read larger */
 };
 
 static inline void http_rd_init(struct http_rd *rd, cyg_conn *c, char *home, size_t cap) {
@@ -57,7 +56,10 @@ static inline void http_rd_init(struct http_rd *rd, cyg_conn *c, char *home, siz
 static inline size_t http_rd_left(const struct http_rd *rd) { return rd->end - rd->pos; }
 
 /* Makes room to read more of a head that starts at pos; grows up to max_head. 0, CYG_ENOMEM, CYG_ELIMIT. */
-int http_rd_room_for_head(struct http_rd *rd, size_t max_head);
+int http_rd_room_for_head_slow(struct http_rd *rd, size_t max_head);
+static inline int http_rd_room_for_head(struct http_rd *rd, size_t max_head) {
+    return HTTP_LIKELY(rd->end < rd->cap) ? 0 : http_rd_room_for_head_slow(rd, max_head);
+}
 /* Makes room to read more of a body; keeps what lies below floor. 0 or CYG_ENOMEM. */
 int http_rd_room_for_body(struct http_rd *rd);
 /* One read behind end, of at most limit bytes. The count, CYG_EOF or the read's error. */
@@ -65,7 +67,10 @@ ssize_t http_rd_fill(struct http_rd *rd, size_t limit);
 /* The message is over and its slices are dead: keeps the unread bytes, gives larger areas back. */
 void http_rd_next_message(struct http_rd *rd);
 /* Gives larger areas back, whatever they hold. */
-void http_rd_free(struct http_rd *rd);
+void http_rd_free_slow(struct http_rd *rd);
+static inline void http_rd_free(struct http_rd *rd) {
+    if (HTTP_UNLIKELY(rd->big || rd->bulk)) http_rd_free_slow(rd);
+}
 
 /* One message body being taken out of a http_rd. */
 struct http_body {
