@@ -85,14 +85,6 @@ void http_rd_free_slow(struct http_rd *rd) {
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
 
-void http_body_init(struct http_body *b, enum cyg_h1_framing framing, int64_t length) {
-    b->framing = framing;
-    b->got = 0;
-    b->left = length;
-    b->done = length == 0;
-    if (framing == CYG_H1_CHUNKED) cyg_h1_chunked_init(&b->chunked);
-}
-
 static __attribute__((noinline)) ssize_t take_chunk(struct http_body *b, struct http_rd *rd, cyg_str *piece) {
     for (;;) {
         size_t n = http_rd_left(rd), used = 0;

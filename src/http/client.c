@@ -8,35 +8,7 @@
 
 /* ---- the buffer ------------------------------------------------------------------------------------------------- */
 
-int http_client_borrow(cyg_http_client_conn *cc) {
-    struct http_cx *cx = http_buf_get();
-    if (!cx) return CYG_ENOMEM;
-    http_rd_init(&cx->rd, cc->c, cx->in, HTTP_CLIENT_IN);
-    cx->big_out = NULL;
-    cx->out_p = cx->out;
-    cx->out_n = 0;
-    cx->out_cap = sizeof cx->out;
-    cx->body.done = true;
-    cc->cx = cx;
-    cc->send_left = 0;
-    cc->sent = cc->head_done = cc->any_byte = cc->broken = false;
-    cc->give_up = 0;
-    return 0;
-}
-
-void http_cx_free(struct http_cx *cx) {
-    if (HTTP_UNLIKELY(cx->rd.big || cx->rd.bulk)) http_rd_free(&cx->rd);
-    if (HTTP_UNLIKELY(cx->big_out != NULL)) free(cx->big_out);
-    http_buf_put(cx);
-}
-
-void http_client_give_back(cyg_http_client_conn *cc) {
-    http_cx_free(cc->cx);
-    cc->cx = NULL;
-}
-
-int http_client_reserve(struct http_cx *cx, size_t need) {
-    if (HTTP_LIKELY(cx->out_cap - cx->out_n >= need)) return 0;
+int http_client_reserve_slow(struct http_cx *cx, size_t need) {
     char *big = malloc(cx->out_n + need);
     if (!big) return CYG_ENOMEM;
     memcpy(big, cx->out_p, cx->out_n);
@@ -46,18 +18,11 @@ int http_client_reserve(struct http_cx *cx, size_t need) {
     return 0;
 }
 
-/* A deadline that lies a little too early is left alone: it is put right when it strikes. So a connection that serves one
- * request after another sets it only every so often. */
-void http_client_deadline(cyg_http_client_conn *cc, cyg_time deadline) {
-    cc->want = deadline;
-    if (HTTP_UNLIKELY(cc->write_deadline)) cc->deadline = -1;
-    if (cc->deadline == deadline) return;
-    if (cc->deadline > 0 && deadline > 0 && cc->deadline < deadline &&
-        cc->deadline > deadline - (deadline - cygrt_now_cached()) / 8)
-        return;
+void http_client_set_deadline(cyg_http_client_conn *cc) {
+    if (cc->deadline == cc->want && !cc->write_deadline) return;
     cc->write_deadline = false;
-    cc->deadline = deadline;
-    (void)cyg_set_deadline(cc->c, deadline);
+    cc->deadline = cc->want;
+    (void)cyg_set_deadline(cc->c, cc->want);
 }
 
 /* Whether a read that timed out did so too early; then the deadline is right now. */
@@ -73,18 +38,6 @@ static ssize_t fill(cyg_http_client_conn *cc, size_t limit) {
     do n = http_rd_fill(&cc->cx->rd, limit);
     while (HTTP_UNLIKELY(n == CYG_ETIMEDOUT) && too_early(cc));
     return n;
-}
-
-bool http_client_finished(const cyg_http_client_conn *cc) {
-    const struct http_cx *cx = cc->cx;
-    if (cc->broken) return false;
-    if (!cc->sent) return true;
-    return cc->head_done && cc->send_left == 0 && cx->body.done && http_rd_left(&cx->rd) == 0;
-}
-
-bool http_client_keeps(const cyg_http_client_conn *cc) {
-    const struct http_cx *cx = cc->cx;
-    return !cc->sent || (cx->h.keep_alive && cx->h.framing != CYG_H1_UNTIL_CLOSE);
 }
 
 /* ---- request out ------------------------------------------------------------------------------------------------ */
@@ -146,7 +99,7 @@ int cyg_http_client_send(cyg_http_client_conn *cc, const cyg_http_call *call, cy
     cc->head_done = false;
     cc->send_left = call->content_length;
     cyg_h1_head_init(&cx->h, cx->fields);
-    http_client_deadline(cc, deadline);
+    http_client_deadline(cc, deadline, cyg_now_cached());
     if (call->body_bytes > 0) {
         err = http_client_write_body(cc, call->body, call->body_bytes, false);
     } else {
@@ -206,25 +159,25 @@ int http_client_read_head(cyg_http_client_conn *cc) {
     struct http_cx *cx = cc->cx;
     struct http_rd *rd = &cx->rd;
     for (;;) {
-        int r = http_rd_left(rd) == 0
-                    ? CYG_H1_MORE
-                    : cyg_h1_parse_response(&cx->h, rd->area + rd->pos, http_rd_left(rd), cc->limits, cc->method);
-        if (r == CYG_H1_DONE) break;
-        if (r == CYG_H1_ERROR) return CYG_EPROTO;
-        if ((r = http_rd_room_for_head(rd, cc->limits->max_head)) < 0) return r == CYG_ELIMIT ? CYG_EPROTO : r;
+        if (http_rd_left(rd) > 0) {
+            int r = cyg_h1_parse_response(&cx->h, rd->area + rd->pos, http_rd_left(rd), cc->limits, cc->method);
+            if (HTTP_LIKELY(r == CYG_H1_DONE)) break;
+            if (r == CYG_H1_ERROR) return CYG_EPROTO;
+        }
+        int err = http_rd_room_for_head(rd, cc->limits->max_head);
+        if (HTTP_UNLIKELY(err < 0)) return err == CYG_ELIMIT ? CYG_EPROTO : err;
         ssize_t n = fill(cc, SIZE_MAX);
-        if (n == CYG_EOF) return http_rd_left(rd) > 0 ? CYG_EPROTO : CYG_EOF;
-        if (n < 0) return (int)n;
+        if (HTTP_UNLIKELY(n < 0)) return n == CYG_EOF && http_rd_left(rd) > 0 ? CYG_EPROTO : (int)n;
         cc->any_byte = true;
     }
     rd->pos += cx->h.head_bytes;
     rd->floor = rd->pos;
-    if (cx->h.status < 200) return 0; /* the next head follows */
+    if (HTTP_UNLIKELY(cx->h.status < 200)) return 0; /* the next head follows */
     cc->head_done = true;
-    http_body_init(&cx->body, cx->h.framing, cx->h.content_length);
-    if (cx->h.seen & (1ull << CYG_HTTP_KEEP_ALIVE)) {
+    http_body_init(&cx->body, &cx->h);
+    if (HTTP_UNLIKELY(cx->h.seen & (1ull << CYG_HTTP_KEEP_ALIVE))) {
         cyg_duration t = http_keep_alive_timeout(&cx->h);
-        cc->pooled->keep_until = t > 0 ? cygrt_now_cached() + t : 0;
+        cc->pooled->keep_until = t > 0 ? cyg_now_cached() + t : 0;
     }
     return 0;
 }
@@ -232,7 +185,7 @@ int http_client_read_head(cyg_http_client_conn *cc) {
 int cyg_http_client_recv(cyg_http_client_conn *cc, cyg_http_answer *out, cyg_time deadline) {
     struct http_cx *cx = cc->cx;
     if (!cc->sent || cc->head_done) return CYG_ESTATE;
-    http_client_deadline(cc, deadline);
+    http_client_deadline(cc, deadline, cyg_now_cached());
     cyg_h1_head_init(&cx->h, cx->fields);
     int err = http_client_read_head(cc);
     if (err < 0) {
@@ -259,7 +212,7 @@ int http_client_fill(cyg_http_client_conn *cc) {
 
 ssize_t cyg_http_client_next(cyg_http_client_conn *cc, cyg_str *piece, cyg_time deadline) {
     if (!cc->head_done) return CYG_ESTATE;
-    http_client_deadline(cc, deadline);
+    http_client_deadline(cc, deadline, cyg_now_cached());
     for (;;) {
         ssize_t n = http_body_take(&cc->cx->body, &cc->cx->rd, piece);
         if (n == 0)

@@ -235,7 +235,7 @@ static enum next serve_one(struct http_x *x, cyg_http_field *fields) {
     if (HTTP_UNLIKELY(r <= 0)) return NEXT_CLOSE;
     x->rd.pos += req.h.head_bytes;
     x->rd.floor = x->rd.pos;
-    http_body_init(&req.body, req.h.framing, req.h.content_length);
+    http_body_init(&req.body, &req.h);
     if (HTTP_UNLIKELY(x->s->opts.max_body_bytes > 0 && req.h.content_length > x->s->opts.max_body_bytes)) {
         http_refuse(x, &req, 413, "body_too_large");
         return NEXT_CLOSE;

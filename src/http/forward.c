@@ -7,13 +7,13 @@
 #include "http/internal.h"
 
 struct fwd {
+    struct http_pump pump;
     cyg_http_req *req;
     cyg_http_res *res;
     cyg_http_pool *pool;
     const cyg_http_forward_opts *opts;
     cyg_http_forward_result *r;
     cyg_http_client_conn *cc;
-    struct http_pump pump;
 };
 
 const char *cyg_http_forward_reason(cyg_http_forward_status s) {
@@ -38,47 +38,56 @@ static CYG_COLD int fail(struct fwd *f, cyg_http_forward_status status, int err)
     return err;
 }
 
+static CYG_COLD int client_gone(struct fwd *f) { return fail(f, CYG_FORWARD_CLIENT_GONE, f->req->x->write_err); }
+
 /* ---- up --------------------------------------------------------------------------------------------------------- */
 
-static int connect_up(struct fwd *f, bool fresh) {
-    cyg_connpool_ask ask = {.deadline = f->opts->deadline, .fresh = fresh};
-    int err = http_pool_get(f->pool, &ask, &f->cc);
-    f->r->connected = err < 0 ? 0 : cygrt_now_cached();
-    if (HTTP_LIKELY(err == 0)) {
-        f->r->reused = f->cc->pooled->uses > 1;
-        f->pump.cc = f->cc;
-        return 0;
-    }
+static CYG_COLD int no_connection(struct fwd *f, const cyg_connpool_ask *ask, int err) {
     cyg_time d = f->opts->deadline;
-    if (ask.queued) return fail(f, CYG_FORWARD_OVERFLOW, err);
+    if (ask->queued) return fail(f, CYG_FORWARD_OVERFLOW, err);
     return fail(f, d && err == CYG_ETIMEDOUT && cyg_now() >= d ? CYG_FORWARD_TIMEOUT : CYG_FORWARD_CONNECT_FAILURE, err);
 }
 
+static inline int connect_up(struct fwd *f, bool fresh) {
+    cyg_connpool_ask ask = {.deadline = f->opts->deadline, .fresh = fresh};
+    int err = http_pool_get(f->pool, &ask, &f->cc);
+    if (HTTP_UNLIKELY(err < 0)) return no_connection(f, &ask, err);
+    f->r->connected = cyg_now_cached();
+    f->r->reused = f->cc->pooled->uses > 1;
+    return 0;
+}
+
 /* Writes what stands in cx->out, and leaves it there for a second try. */
-static int write_up(struct fwd *f) {
+static inline int write_up(struct fwd *f) {
     cyg_http_client_conn *cc = f->cc;
-    http_client_deadline(cc, f->opts->deadline);
+    http_client_deadline(cc, f->opts->deadline, f->r->connected);
     cyg_h1_head_init(&cc->cx->h, cc->cx->fields);
     cc->sent = true;
     ssize_t n = cyg_write(cc->c, cc->cx->out_p, cc->cx->out_n);
     return HTTP_LIKELY(n >= 0) ? 0 : (int)n;
 }
 
-static cyg_str literal_method(cyg_str m) { return cyg_str_eq(m, CYG_STR("HEAD")) ? CYG_STR("HEAD") : CYG_STR("GET"); }
+static inline bool has_body(const struct fwd *f) { return HTTP_UNLIKELY(f->req->h.framing != CYG_H1_NO_BODY); }
 
-static int prepare(struct fwd *f) {
-    cyg_http_req *req = f->req;
-    cyg_http_client_conn *cc = f->cc;
-    cc->method = literal_method(req->h.method);
-    cc->send_left = req->h.framing == CYG_H1_CHUNKED ? CYG_HTTP_BODY_CHUNKED : req->h.content_length;
-    int err = http_forward_request_head(req, cc->cx, f->opts);
-    if (err < 0) return fail(f, CYG_FORWARD_RESET, err);
-    if (HTTP_LIKELY(req->body.done)) {
-        cc->send_left = 0;
-        return 0;
-    }
-    if ((err = http_pump_prefill(&f->pump)) < 0) return fail(f, CYG_FORWARD_CLIENT_BODY, err);
-    return 0;
+static int prefill_body(struct fwd *f) {
+    const struct cyg_h1_head *h = &f->req->h;
+    f->cc->send_left = h->framing == CYG_H1_CHUNKED ? CYG_HTTP_BODY_CHUNKED : h->content_length;
+    int err = http_pump_prefill(f->req, f->cc);
+    return err < 0 ? fail(f, CYG_FORWARD_CLIENT_BODY, err) : 0;
+}
+
+static int pump_body(struct fwd *f) {
+    if (f->req->body.done && f->cc->send_left == 0) return 0;
+    f->cc->cx->out_n = 0;
+    int err = http_pump_start(&f->pump, f->req, f->cc);
+    return err < 0 ? fail(f, CYG_FORWARD_OVERFLOW, err) : 0;
+}
+
+static inline int prepare(struct fwd *f) {
+    f->cc->method = f->req->h.method;
+    int err = http_forward_request_head(f->req, f->cc->cx, f->opts);
+    if (HTTP_UNLIKELY(err < 0)) return fail(f, CYG_FORWARD_RESET, err);
+    return has_body(f) ? prefill_body(f) : 0;
 }
 
 static bool idempotent(cyg_str m) {
@@ -97,21 +106,19 @@ static bool may_retry(const struct fwd *f, int err) {
 }
 
 /* Moves the request to a new connection. */
-static CYG_COLD int retry(struct fwd *f) {
-    cyg_http_client_conn *old = f->cc;
-    cyg_str method = old->method;
-    struct http_cx *cx = old->cx;
-    old->cx = NULL;
-    cyg_connpool_discard(old->pooled, CYG_CONNPOOL_BROKEN);
+static int retry(struct fwd *f) {
+    struct http_cx *cx = f->cc->cx;
+    f->cc->cx = NULL;
+    cyg_connpool_discard(f->cc->pooled, CYG_CONNPOOL_BROKEN);
     f->cc = NULL;
     f->r->retried = true;
+    f->r->connected = 0;
     int err = connect_up(f, true);
     f->r->reused = false;
     if (err == 0 && (err = http_client_reserve(f->cc->cx, cx->out_n)) == 0) {
         memcpy(f->cc->cx->out_p, cx->out_p, cx->out_n);
         f->cc->cx->out_n = cx->out_n;
-        f->cc->method = method;
-        f->cc->send_left = 0;
+        f->cc->method = f->req->h.method;
     }
     http_cx_free(cx);
     return err;
@@ -129,70 +136,75 @@ static CYG_COLD int no_answer(struct fwd *f, int err) {
     return fail(f, err == CYG_EPROTO ? CYG_FORWARD_PROTOCOL_ERROR : CYG_FORWARD_RESET, err);
 }
 
-/* Reads heads until the final one; passes interim ones on. */
-static int read_answer(struct fwd *f) {
+/* Passes interim heads on until the final one has come. */
+static int pass_interim(struct fwd *f) {
     struct cyg_h1_head *h = &f->cc->cx->h;
-    for (;;) {
-        int err = http_client_read_head(f->cc);
-        if (HTTP_UNLIKELY(err < 0)) return err;
-        if (f->r->first_byte == 0) f->r->first_byte = cygrt_now_cached();
-        f->r->upstream_status = h->status;
-        if (HTTP_LIKELY(h->status >= 200)) return 0;
+    while (h->status < 200) {
         if (h->status == 101) return CYG_EPROTO; /* we asked for no upgrade */
         if (http_forward_interim(f->res, h) < 0) return CYG_ECANCELED;
         cyg_h1_head_init(h, f->cc->cx->fields);
+        int err = http_client_read_head(f->cc);
+        if (err < 0) return err;
+        f->r->upstream_status = h->status;
     }
+    return 0;
 }
 
-static CYG_COLD int client_gone(struct fwd *f) { return fail(f, CYG_FORWARD_CLIENT_GONE, f->req->x->write_err); }
+static inline int read_answer(struct fwd *f) {
+    int err = http_client_read_head(f->cc);
+    if (HTTP_UNLIKELY(err < 0)) return err;
+    f->r->first_byte = cyg_now_cached();
+    f->r->upstream_status = f->cc->cx->h.status;
+    return HTTP_LIKELY(f->r->upstream_status >= 200) ? 0 : pass_interim(f);
+}
 
-/* Passes head and body down. What is in the upstream's buffer leaves before we wait for more of it. */
-static int pass_answer(struct fwd *f) {
+/* No more of the body is there (0), or it is bad. What has come leaves before we wait for more. */
+static int more_answer(struct fwd *f, int err) {
+    if (err == 0) {
+        if (http_x_flush(f->req->x) < 0) return client_gone(f);
+        err = http_client_fill(f->cc);
+    }
+    if (err == 0 || err == CYG_EOF) return 0;
+    cyg_http_res_abort(f->res);
+    return fail(f, CYG_FORWARD_ANSWER_CUT, err);
+}
+
+/* Passes head and body down. */
+static inline int pass_answer(struct fwd *f) {
     struct http_cx *cx = f->cc->cx;
     f->r->answered = true;
     if (HTTP_UNLIKELY(!http_pump_complete(&f->pump)))
         f->req->x->last = true; /* answered early: do not wait for the rest */
-    int err = http_forward_answer_head(f->res, &cx->h, f->opts);
-    if (HTTP_UNLIKELY(err < 0)) return client_gone(f);
-    for (;;) {
-        cyg_str piece;
-        ssize_t n = http_body_take(&cx->body, &cx->rd, &piece);
-        if (n > 0) {
+    if (HTTP_UNLIKELY(http_forward_answer_head(f->res, &cx->h, f->opts) < 0)) return client_gone(f);
+    cyg_str piece;
+    for (ssize_t n; HTTP_LIKELY((n = http_body_take(&cx->body, &cx->rd, &piece)) != CYG_EOF);) {
+        if (HTTP_LIKELY(n > 0)) {
             if (HTTP_UNLIKELY(cyg_http_res_write(f->res, piece.p, piece.n) < 0)) return client_gone(f);
-            continue;
-        }
-        if (HTTP_LIKELY(n == CYG_EOF)) return 0;
-        if (n == 0) {
-            if (http_x_flush(f->req->x) < 0) return client_gone(f);
-            n = http_client_fill(f->cc);
-            if (n == CYG_EOF) return 0;
-        }
-        if (n < 0) {
-            cyg_http_res_abort(f->res);
-            return fail(f, CYG_FORWARD_ANSWER_CUT, (int)n);
+        } else {
+            int err = more_answer(f, (int)n);
+            if (err < 0) return err;
         }
     }
+    return 0;
 }
 
 /* ---- the exchange ----------------------------------------------------------------------------------------------- */
 
+/* No answer came: because nothing could be sent, or for another reason. 0: the request is on another connection now. */
+static CYG_COLD int try_again(struct fwd *f, int sent, int err) {
+    if (f->req->x->write_err < 0) return client_gone(f);
+    if (!may_retry(f, err)) return no_answer(f, sent < 0 ? sent : err);
+    return retry(f);
+}
+
 /* Sends the request and reads the answer's head, on a second connection if the first was dead. */
-static int exchange(struct fwd *f) {
+static inline int exchange(struct fwd *f) {
     for (;;) {
-        int err = write_up(f);
-        bool rest = !f->req->body.done || f->cc->send_left != 0;
-        if (HTTP_UNLIKELY(rest && err == 0)) {
-            f->cc->cx->out_n = 0;
-            f->pump.wait_first = f->req->h.expect_continue;
-            if ((err = http_pump_start(&f->pump)) < 0) return fail(f, CYG_FORWARD_OVERFLOW, err);
-        }
-        int first = err;
-        if (err == 0 || rest || f->req->h.framing != CYG_H1_NO_BODY)
-            err = read_answer(f); /* refused unread, yet answered */
+        int sent = write_up(f), err = sent;
+        if (HTTP_LIKELY(sent == 0) && has_body(f) && (err = pump_body(f)) < 0) return err;
+        if (HTTP_LIKELY(sent == 0) || has_body(f)) err = read_answer(f); /* refused unread, yet answered */
         if (HTTP_LIKELY(err == 0)) return 0;
-        if (f->req->x->write_err < 0) return client_gone(f);
-        if (!may_retry(f, err)) return no_answer(f, first < 0 ? first : err);
-        if ((err = retry(f)) < 0) return err;
+        if ((err = try_again(f, sent, err)) < 0) return err;
     }
 }
 
@@ -200,7 +212,7 @@ static int exchange(struct fwd *f) {
 static bool answered_here(struct fwd *f) {
     cyg_str m = f->req->h.method;
     bool options = cyg_str_eq(m, CYG_STR("OPTIONS"));
-    if (!(f->req->h.seen >> CYG_HTTP_MAX_FORWARDS & 1) || !(options || cyg_str_eq(m, CYG_STR("TRACE")))) return false;
+    if (!options && !cyg_str_eq(m, CYG_STR("TRACE"))) return false;
     for (unsigned i = 0; i < f->req->h.nfields; i++) {
         const cyg_http_field *fl = &f->req->h.fields[i];
         if (fl->id != CYG_HTTP_MAX_FORWARDS || !cyg_str_eq(fl->value, CYG_STR("0"))) continue;
@@ -211,26 +223,54 @@ static bool answered_here(struct fwd *f) {
     return false;
 }
 
+/* Whether anything is to be done before the request is passed on, or instead. */
+static inline bool is_special(const struct fwd *f) {
+    const struct cyg_h1_head *h = &f->req->h;
+    return f->res->begun || h->method.n == strlen("CONNECT") || (h->seen >> CYG_HTTP_MAX_FORWARDS & 1) || f->req->x->out_n > 0;
+}
+
+/* Returns whether it is to be passed on; otherwise the result is complete. */
+static CYG_COLD bool do_special(struct fwd *f) {
+    int err = 0;
+    if (f->res->begun)
+        err = fail(f, CYG_FORWARD_NOT_ALLOWED, CYG_ESTATE);
+    else if (cyg_str_eq(f->req->h.method, CYG_STR("CONNECT")))
+        err = fail(f, CYG_FORWARD_NOT_ALLOWED, CYG_ENOTSUP);
+    else if (answered_here(f))
+        return false;
+    else if (http_x_flush(f->req->x) < 0)
+        err = client_gone(f);
+    return err == 0;
+}
+
+static CYG_COLD int give_up(struct fwd *f, int err) {
+    http_pump_stop(&f->pump);
+    if (f->cc) {
+        f->cc->broken = true;
+        cyg_http_pool_put(f->cc);
+    }
+    f->r->done = cyg_now_cached();
+    return err;
+}
+
 int cyg_http_forward(cyg_http_req *req, cyg_http_res *res, cyg_http_pool *pool, const cyg_http_forward_opts *opts,
                      cyg_http_forward_result *r) {
     static const cyg_http_forward_opts none;
-    struct fwd f = {.req = req, .res = res, .pool = pool, .opts = opts ? opts : &none, .r = r, .pump = {.req = req}};
+    struct fwd f;
+    f.req = req;
+    f.res = res;
+    f.pool = pool;
+    f.opts = opts ? opts : &none;
+    f.r = r;
+    f.pump.running = false;
     *r = (cyg_http_forward_result){.status = CYG_FORWARD_OK};
-    if (res->begun) return fail(&f, CYG_FORWARD_NOT_ALLOWED, CYG_ESTATE);
-    if (cyg_str_eq(req->h.method, CYG_STR("CONNECT"))) return fail(&f, CYG_FORWARD_NOT_ALLOWED, CYG_ENOTSUP);
-    if (HTTP_UNLIKELY(answered_here(&f))) return 0;
-    if (req->x->out_n > 0 && http_x_flush(req->x) < 0) return client_gone(&f);
+    if (HTTP_UNLIKELY(is_special(&f)) && !do_special(&f)) return r->err;
     int err = connect_up(&f, false);
-    if (err < 0) return err;
-    err = prepare(&f);
-    if (err == 0) err = exchange(&f);
-    if (err == 0) err = pass_answer(&f);
+    if (HTTP_UNLIKELY(err < 0)) return err;
+    if ((err = prepare(&f)) < 0 || (err = exchange(&f)) < 0 || (err = pass_answer(&f)) < 0) return give_up(&f, err);
     http_pump_stop(&f.pump);
-    if (f.cc) {
-        if (err < 0) f.cc->broken = true;
-        cyg_http_pool_put(f.cc);
-    }
-    if (err == 0 && (err = cyg_http_res_end(res)) < 0) (void)client_gone(&f);
-    r->done = cygrt_now_cached();
+    cyg_http_pool_put(f.cc);
+    if (HTTP_UNLIKELY((err = cyg_http_res_end(res)) < 0)) (void)client_gone(&f);
+    r->done = cyg_now_cached();
     return err;
 }

@@ -16,14 +16,10 @@ static bool append(struct http_cx *cx, cyg_str s) {
     return true;
 }
 
-int http_pump_prefill(struct http_pump *p) {
-    cyg_http_req *req = p->req;
-    struct http_cx *cx = p->cc->cx;
+int http_pump_prefill(cyg_http_req *req, cyg_http_client_conn *cc) {
+    struct http_cx *cx = cc->cx;
     struct http_body *b = &req->body;
-    if (b->framing != CYG_H1_LENGTH || b->done) {
-        if (b->framing == CYG_H1_NO_BODY || b->framing == CYG_H1_LENGTH) p->cc->send_left = 0;
-        return 0;
-    }
+    if (b->framing != CYG_H1_LENGTH || b->done) return 0;
     size_t n = http_rd_left(&req->x->rd), room = cx->out_cap - cx->out_n;
     if (n > (uint64_t)b->left) n = (size_t)b->left;
     if (n == 0 || (n > room && (uint64_t)b->left > n)) return 0;
@@ -32,7 +28,7 @@ int http_pump_prefill(struct http_pump *p) {
     ssize_t r = http_req_next(req, &piece);
     if (r < 0) return (int)r;
     if (!append(cx, piece)) return CYG_EPROTO;
-    p->cc->send_left -= (int64_t)piece.n;
+    cc->send_left -= (int64_t)piece.n;
     return 0;
 }
 
@@ -80,23 +76,23 @@ static void pump(void *arg) {
     cyg_waitgroup_done(&p->done);
 }
 
-int http_pump_start(struct http_pump *p) {
-    p->req->continue_due = false; /* the upstream decides */
-    p->req->pumped = true;        /* before it runs */
+int http_pump_start(struct http_pump *p, cyg_http_req *req, cyg_http_client_conn *cc) {
+    *p = (struct http_pump){.req = req, .cc = cc, .wait_first = req->h.expect_continue};
+    req->continue_due = false; /* the upstream decides */
+    req->pumped = true;        /* before it runs */
     cyg_waitgroup_add(&p->done, 1);
     int err = cyg_go_with(&(cyg_go_opts){.name = "http request body"}, pump, p);
     if (err < 0) {
         cyg_waitgroup_done(&p->done);
-        p->req->pumped = false; /* else it is the pump's to read from now on */
+        req->pumped = false; /* else it is the pump's to read from now on */
     } else {
         p->running = true;
     }
     return err;
 }
 
-void http_pump_stop(struct http_pump *p) {
+void http_pump_stop_running(struct http_pump *p) {
     struct http_x *x = p->req->x;
-    if (!p->running) return;
     p->running = false;
     if (__atomic_load_n(&p->ended, __ATOMIC_ACQUIRE) == 0) {
         __atomic_store_n(&x->no_body, 1, __ATOMIC_SEQ_CST);
@@ -106,8 +102,4 @@ void http_pump_stop(struct http_pump *p) {
     while (cyg_waitgroup_wait(&p->done) < 0) cyg_yield(); /* it lives on our stack: nothing may keep us from waiting */
     p->cc->deadline = x->hc->read_deadline = GONE_BY;     /* whatever was set last, set it anew */
     p->req->pumped = false;
-}
-
-bool http_pump_complete(const struct http_pump *p) {
-    return !p->running || __atomic_load_n(&p->ended, __ATOMIC_ACQUIRE) == 1;
 }

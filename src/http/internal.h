@@ -81,7 +81,13 @@ struct http_body {
     struct cyg_h1_chunked chunked;
 };
 
-void http_body_init(struct http_body *b, enum cyg_h1_framing framing, int64_t length);
+static inline void http_body_init(struct http_body *b, const struct cyg_h1_head *h) {
+    b->framing = h->framing;
+    b->left = h->content_length;
+    b->done = h->content_length == 0;
+    b->got = 0;
+    if (HTTP_UNLIKELY(h->framing == CYG_H1_CHUNKED)) cyg_h1_chunked_init(&b->chunked);
+}
 /* The next piece among the bytes read. > 0: its length; 0: read more; CYG_EOF: the body is over; CYG_EPROTO: bad chunk. */
 ssize_t http_body_take(struct http_body *b, struct http_rd *rd, cyg_str *piece);
 /* How many bytes to read at most, so that what follows the body still fits the home area. */
@@ -184,15 +190,16 @@ struct http_x {
     size_t out_n, out_cap;
     char *big_out;    /* allocated in place of buf->out; or NULL */
     int write_err;    /* the first failed write; then nothing is written any more */
-    bool last;        /* the connection ends after this answer */
-    bool linger;      /* and the client may still be sending */
-    bool reset;       /* the connection is to be reset */
+    bool last : 1;    /* the connection ends after this answer */
+    bool linger : 1;  /* and the client may still be sending */
+    bool reset : 1;   /* the connection is to be reset; after a failed write, too */
     uint32_t no_body; /* atomic: the body is to be read no more (a forwarder has its answer) */
 };
 
 /* response.c: sends what is held back and n more slices. 0 or the error, also of an earlier write. */
 int http_x_send(struct http_x *x, const struct iovec *more, int n);
-static inline int http_x_flush(struct http_x *x) { return x->out_n > 0 ? http_x_send(x, NULL, 0) : x->write_err; }
+/* Sends what is held back. The same. */
+int http_x_flush(struct http_x *x);
 /* Room for need bytes behind out_n; flushes or grows. 0 or an error. */
 int http_x_reserve_slow(struct http_x *x, size_t need);
 static inline int http_x_reserve(struct http_x *x, size_t need) {
@@ -222,15 +229,15 @@ struct cyg_http_req {
 struct cyg_http_res {
     struct http_x *x;
     cyg_http_req *req;
-    int status;
-    bool begun, ended, aborted;
-    bool suppress; /* no body goes out: HEAD, 204, 304 */
-    bool chunked;  /* else left counts down, or until close */
-    bool by_length;
-    int64_t left;
-    uint64_t body_bytes;
     char *extra; /* lines of cyg_http_res_add: buf->extra, or allocated */
     size_t extra_n, extra_cap;
+    int status;
+    bool begun : 1, ended : 1, aborted : 1;
+    bool suppress : 1; /* no body goes out: HEAD, 204, 304 */
+    bool chunked : 1;  /* else left counts down, or until close */
+    bool by_length : 1;
+    int64_t left;
+    uint64_t body_bytes;
 };
 
 /* request.c */
@@ -291,9 +298,9 @@ struct cyg_http_client_conn { /* the user's memory of a pooled connection */
     bool sent;           /* a request has been sent since it was taken */
     bool head_done;      /* the final answer's head is read */
     bool any_byte;       /* of an answer has come since it was taken */
-    bool write_deadline; /* that for writes was set to something else */
-    uint32_t give_up;    /* atomic: no answer is to be waited for (the pump failed) */
     bool broken;         /* an error */
+    uint32_t give_up;    /* atomic: no answer is to be waited for (the pump failed) */
+    bool write_deadline; /* that for writes was set to something else */
 };
 
 /* pool.c */
@@ -305,21 +312,26 @@ struct cyg_http_pool {
 
 /* cyg_http_pool_get, asking and telling more. */
 int http_pool_get(cyg_http_pool *pool, cyg_connpool_ask *ask, cyg_http_client_conn **out);
+void http_cx_free(struct http_cx *cx);
 
 /* client.c */
-int http_client_borrow(cyg_http_client_conn *cc);
-void http_client_give_back(cyg_http_client_conn *cc);
-void http_cx_free(struct http_cx *cx);
-void http_client_deadline(cyg_http_client_conn *cc, cyg_time deadline);
+/* Sets the deadline of the calls to come. One that lies a little too early is left alone: it is put right when it strikes. So a
+ * connection that serves one request after another sets it only every so often. */
+void http_client_set_deadline(cyg_http_client_conn *cc); /* to want */
+static inline void http_client_deadline(cyg_http_client_conn *cc, cyg_time deadline, cyg_time now) {
+    cc->want = deadline;
+    bool early = cc->deadline <= deadline && deadline - cc->deadline < (deadline - now) >> 3; /* not if either is 0: never */
+    if (HTTP_UNLIKELY(!early || cc->write_deadline)) http_client_set_deadline(cc);
+}
 /* Room for a request head of need bytes in cx->out_p. 0 or CYG_ENOMEM. */
-int http_client_reserve(struct http_cx *cx, size_t need);
+int http_client_reserve_slow(struct http_cx *cx, size_t need);
+static inline int http_client_reserve(struct http_cx *cx, size_t need) {
+    return HTTP_LIKELY(cx->out_cap - cx->out_n >= need) ? 0 : http_client_reserve_slow(cx, need);
+}
 /* Reads the next answer's head into cx->h. As cyg_http_client_recv. */
 int http_client_read_head(cyg_http_client_conn *cc);
 /* Reads once more of the answer's body. 0, or as cyg_http_client_next. */
 int http_client_fill(cyg_http_client_conn *cc);
-/* Whether the exchange is over in good order, and (keeps) the connection can serve another. */
-bool http_client_finished(const cyg_http_client_conn *cc);
-bool http_client_keeps(const cyg_http_client_conn *cc);
 /* A body piece on its way to the upstream, framed as the request said. */
 int http_client_write_body(cyg_http_client_conn *cc, const void *p, size_t n, bool end);
 
@@ -334,21 +346,26 @@ cyg_duration http_keep_alive_timeout(const struct cyg_h1_head *h);
 
 /* forward_body.c: the request's body on its way up, beside the answer on its way down. */
 struct http_pump {
+    bool running; /* the goroutine was started, and what follows is set; forwarder only */
     cyg_http_req *req;
     cyg_http_client_conn *cc;
     cyg_waitgroup done;
-    bool running;     /* the goroutine was started; forwarder only */
     bool wait_first;  /* the client waits for a 100: read only when it sends by itself */
     uint32_t ended;   /* atomic: 1 all sent or about to be, 2 failed */
     int client_err;   /* reading from the client failed; valid when ended */
     int upstream_err; /* writing to the upstream failed; valid when ended */
 };
 /* Appends to the request what of the body lies in the client's buffer and fits. 0, CYG_EPROTO. */
-int http_pump_prefill(struct http_pump *p);
-int http_pump_start(struct http_pump *p);
+int http_pump_prefill(cyg_http_req *req, cyg_http_client_conn *cc);
+int http_pump_start(struct http_pump *p, cyg_http_req *req, cyg_http_client_conn *cc);
 /* Stops the goroutine wherever it is, and waits for it. */
-void http_pump_stop(struct http_pump *p);
+void http_pump_stop_running(struct http_pump *p);
+static inline void http_pump_stop(struct http_pump *p) {
+    if (HTTP_UNLIKELY(p->running)) http_pump_stop_running(p);
+}
 /* Whether all of the body has gone up. */
-bool http_pump_complete(const struct http_pump *p);
+static inline bool http_pump_complete(const struct http_pump *p) {
+    return HTTP_LIKELY(!p->running) || __atomic_load_n(&p->ended, __ATOMIC_ACQUIRE) == 1;
+}
 
 #endif

@@ -47,16 +47,40 @@ int cyg_http_pool_new(const cyg_addr *to, const cyg_http_pool_opts *opts, cyg_ht
     return err;
 }
 
+/* ---- lending ---------------------------------------------------------------------------------------------------- */
+
+static bool borrow(cyg_http_client_conn *cc) {
+    struct http_cx *cx = http_buf_get();
+    if (HTTP_UNLIKELY(!cx)) return false;
+    http_rd_init(&cx->rd, cc->c, cx->in, HTTP_CLIENT_IN);
+    cx->big_out = NULL;
+    cx->out_p = cx->out;
+    cx->out_n = 0;
+    cx->out_cap = sizeof cx->out;
+    cx->body.done = true;
+    cc->cx = cx;
+    cc->send_left = 0;
+    cc->sent = cc->head_done = cc->any_byte = cc->broken = false;
+    cc->give_up = 0;
+    return true;
+}
+
+void http_cx_free(struct http_cx *cx) {
+    http_rd_free(&cx->rd);
+    if (HTTP_UNLIKELY(cx->big_out != NULL)) free(cx->big_out);
+    http_buf_put(cx);
+}
+
 int http_pool_get(cyg_http_pool *p, cyg_connpool_ask *ask, cyg_http_client_conn **out) {
     cyg_pooled_conn *pc;
     int err = cyg_connpool_get_as(p->conns, ask, &pc);
     if (HTTP_UNLIKELY(err < 0)) return err;
-    err = http_client_borrow(pc->user);
-    if (HTTP_UNLIKELY(err < 0))
+    if (HTTP_UNLIKELY(!borrow(pc->user))) {
         cyg_connpool_put(pc); /* nothing is wrong with it */
-    else
-        *out = pc->user;
-    return err;
+        return CYG_ENOMEM;
+    }
+    *out = pc->user;
+    return 0;
 }
 
 int cyg_http_pool_get(cyg_http_pool *pool, cyg_time deadline, cyg_http_client_conn **out, bool *reused) {
@@ -66,13 +90,28 @@ int cyg_http_pool_get(cyg_http_pool *pool, cyg_time deadline, cyg_http_client_co
     return err;
 }
 
+/* Whether the exchange is over in good order. */
+static bool finished(const cyg_http_client_conn *cc) {
+    const struct http_cx *cx = cc->cx;
+    if (cc->broken) return false;
+    if (!cc->sent) return true;
+    return cc->head_done && cc->send_left == 0 && cx->body.done && http_rd_left(&cx->rd) == 0;
+}
+
+/* Whether the connection can then serve another. */
+static bool keeps(const cyg_http_client_conn *cc) {
+    const struct http_cx *cx = cc->cx;
+    return !cc->sent || (cx->h.keep_alive && cx->h.framing != CYG_H1_UNTIL_CLOSE);
+}
+
 void cyg_http_pool_put(cyg_http_client_conn *cc) {
-    bool finished = http_client_finished(cc), keep = finished && http_client_keeps(cc);
-    http_client_give_back(cc);
+    bool fine = finished(cc), keep = fine && keeps(cc);
+    http_cx_free(cc->cx);
+    cc->cx = NULL;
     if (HTTP_LIKELY(keep))
         cyg_connpool_put(cc->pooled);
     else
-        cyg_connpool_discard(cc->pooled, finished ? CYG_CONNPOOL_FINISHED : CYG_CONNPOOL_BROKEN);
+        cyg_connpool_discard(cc->pooled, fine ? CYG_CONNPOOL_FINISHED : CYG_CONNPOOL_BROKEN);
 }
 
 void cyg_http_pool_close(cyg_http_pool *p) { cyg_connpool_close(p->conns); }

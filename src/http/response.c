@@ -14,15 +14,18 @@
 
 /* ---- sending ---------------------------------------------------------------------------------------------------- */
 
-static inline void guard_write(struct http_x *x) {
-    cyg_time now = cygrt_now_cached();
-    cyg_duration t = x->s->opts.write_timeout;
-    if (HTTP_LIKELY(x->hc->write_deadline >= now + t)) return;
-    x->hc->write_deadline = now + t + t / 4;
-    (void)cyg_set_write_deadline(x->hc->c, x->hc->write_deadline);
+static __attribute__((noinline)) void set_write_deadline(struct http_conn *hc, cyg_time t) {
+    hc->write_deadline = t;
+    (void)cyg_set_write_deadline(hc->c, t);
 }
 
-static int failed(struct http_x *x, ssize_t err) {
+static inline void guard_write(struct http_x *x) {
+    cyg_time now = cyg_now_cached();
+    cyg_duration t = x->s->opts.write_timeout;
+    if (HTTP_UNLIKELY(x->hc->write_deadline < now + t)) set_write_deadline(x->hc, now + t + t / 4);
+}
+
+static CYG_COLD int failed(struct http_x *x, ssize_t err) {
     x->out_n = 0;
     x->reset = x->last = true;
     return x->write_err = (int)err;
@@ -41,8 +44,18 @@ static int send_long(struct http_x *x, struct iovec v) {
     return 0;
 }
 
+int http_x_flush(struct http_x *x) {
+    size_t n = x->out_n;
+    if (n == 0 || HTTP_UNLIKELY(n > PIECE || x->write_err < 0)) return http_x_send(x, NULL, 0);
+    guard_write(x);
+    ssize_t r = cyg_write(x->hc->c, x->out, n);
+    if (HTTP_UNLIKELY(r < 0)) return failed(x, r);
+    x->out_n = 0;
+    return 0;
+}
+
 int http_x_send(struct http_x *x, const struct iovec *more, int n) {
-    if (HTTP_UNLIKELY(x->write_err < 0)) return x->write_err;
+    if (x->write_err < 0) return x->write_err;
     struct iovec v[4];
     int k = 0;
     size_t total = x->out_n;
@@ -53,7 +66,7 @@ int http_x_send(struct http_x *x, const struct iovec *more, int n) {
             total += more[i].iov_len;
         }
     if (k == 0) return 0;
-    if (HTTP_UNLIKELY(total > PIECE)) {
+    if (total > PIECE) {
         for (int i = 0; i < k; i++)
             if (send_long(x, v[i]) < 0) return x->write_err;
         x->out_n = 0;
@@ -61,7 +74,7 @@ int http_x_send(struct http_x *x, const struct iovec *more, int n) {
     }
     guard_write(x);
     ssize_t r = k == 1 ? cyg_write(x->hc->c, v[0].iov_base, v[0].iov_len) : cyg_writev(x->hc->c, v, k);
-    if (HTTP_UNLIKELY(r < 0)) return failed(x, r);
+    if (r < 0) return failed(x, r);
     x->out_n = 0;
     return 0;
 }
@@ -79,7 +92,7 @@ int http_x_reserve_slow(struct http_x *x, size_t need) {
 }
 
 void http_x_free(struct http_x *x) {
-    if (HTTP_UNLIKELY(x->rd.big || x->rd.bulk)) http_rd_free(&x->rd);
+    http_rd_free(&x->rd);
     if (HTTP_UNLIKELY(x->big_out != NULL)) free(x->big_out);
 }
 
@@ -157,20 +170,26 @@ static int write_chunk(struct http_x *x, const void *p, size_t n) {
     return http_x_send(x, v, 2);
 }
 
+/* A piece for which there is no room. */
+static int write_long(struct http_x *x, const void *p, size_t n) {
+    struct iovec v = {(void *)(uintptr_t)p, n};
+    if (n > SMALL) return http_x_send(x, &v, 1);
+    int err = http_x_reserve_slow(x, n);
+    if (err < 0) return err;
+    memcpy(x->out + x->out_n, p, n);
+    x->out_n += n;
+    return 0;
+}
+
 int cyg_http_res_write(cyg_http_res *res, const void *p, size_t n) {
     struct http_x *x = res->x;
-    if (!res->begun || res->ended || res->aborted) return CYG_ESTATE;
-    if (res->suppress || n == 0) return x->write_err;
-    if (res->by_length && n > (uint64_t)res->left) return CYG_EINVAL;
+    if (HTTP_UNLIKELY(!res->begun || res->ended || res->aborted)) return CYG_ESTATE;
+    if (HTTP_UNLIKELY(res->suppress || n == 0)) return x->write_err;
+    if (HTTP_UNLIKELY(res->by_length && n > (uint64_t)res->left)) return CYG_EINVAL;
     res->left -= (int64_t)n;
     res->body_bytes += n;
-    if (res->chunked) return write_chunk(x, p, n);
-    if (n > SMALL && n > x->out_cap - x->out_n) {
-        struct iovec v = {(void *)(uintptr_t)p, n};
-        return http_x_send(x, &v, 1);
-    }
-    int err = http_x_reserve(x, n);
-    if (err < 0) return err;
+    if (HTTP_UNLIKELY(res->chunked)) return write_chunk(x, p, n);
+    if (HTTP_UNLIKELY(n > x->out_cap - x->out_n)) return write_long(x, p, n);
     memcpy(x->out + x->out_n, p, n);
     x->out_n += n;
     return 0;
@@ -178,14 +197,10 @@ int cyg_http_res_write(cyg_http_res *res, const void *p, size_t n) {
 
 int cyg_http_res_flush(cyg_http_res *res) { return http_x_flush(res->x); }
 
-int cyg_http_res_end(cyg_http_res *res) {
+static int end_body(cyg_http_res *res) {
     struct http_x *x = res->x;
-    if (!res->begun || res->aborted) return CYG_ESTATE;
-    if (res->ended) return x->write_err;
-    res->ended = true;
-    if (res->suppress) return x->write_err;
-    if (res->by_length && res->left > 0) {
-        x->reset = true;
+    if (res->by_length) {
+        x->reset = true; /* it is not whole */
         return CYG_EPROTO;
     }
     if (!res->chunked) return x->write_err;
@@ -194,6 +209,14 @@ int cyg_http_res_end(cyg_http_res *res) {
     memcpy(x->out + x->out_n, "0\r\n\r\n", 5);
     x->out_n += 5;
     return 0;
+}
+
+int cyg_http_res_end(cyg_http_res *res) {
+    struct http_x *x = res->x;
+    if (HTTP_UNLIKELY(!res->begun || res->aborted)) return CYG_ESTATE;
+    bool whole = res->ended || res->suppress || (res->left == 0 && !res->chunked);
+    res->ended = true;
+    return HTTP_LIKELY(whole) ? x->write_err : end_body(res);
 }
 
 void cyg_http_res_abort(cyg_http_res *res) {

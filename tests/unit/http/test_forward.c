@@ -200,6 +200,27 @@ TEST(test_new_connection_that_dies_is_not_tried_again) {
     return 0;
 }
 
+/* The same, but with it goes the listener. */
+static void dies_for_good(cyg_conn *c, int nth) {
+    get_until(c, &rig.got, "\r\n\r\n");
+    put(c, rig.answer);
+    rig.got.n = 0;
+    rig.got.p[0] = 0;
+    get_until(c, &rig.got, "\r\n\r\n");
+    if (nth == 0) cyg_listener_close(cyg_listener_acquire(rig.up.l));
+}
+
+TEST(test_second_try_without_a_connection_is_a_connect_failure) {
+    CHECK(rig_up(dies_for_good, NULL) == 0);
+    CHECK(has(ask(&rig.gw.addr, GET LAST), "\r\n\r\nok"));
+    CHECK(rig.last.connected > 0);
+    struct text *t = ask(&rig.gw.addr, GET LAST);
+    CHECK(has(t, "upstream_connect_failure") && rig.last.err == -ECONNREFUSED);
+    CHECK(rig.last.retried && !rig.last.reused && !rig.last.connected && rig.up.accepted == 1);
+    CHECK(rig_down() == 0);
+    return 0;
+}
+
 TEST(test_post_is_not_sent_twice) {
     CHECK(rig_up(dies_at_second, NULL) == 0);
     CHECK(has(ask(&rig.gw.addr, GET LAST), "\r\n\r\nok"));
@@ -326,6 +347,7 @@ int main(void) {
         cmocka_unit_test(test_large_answer_streams_through),
         cmocka_unit_test(test_dead_reused_connection_is_replaced_for_idempotent_requests),
         cmocka_unit_test(test_new_connection_that_dies_is_not_tried_again),
+        cmocka_unit_test(test_second_try_without_a_connection_is_a_connect_failure),
         cmocka_unit_test(test_post_is_not_sent_twice),
         cmocka_unit_test(test_put_with_its_body_is_sent_again),
         cmocka_unit_test(test_nobody_there_is_a_connect_failure),
