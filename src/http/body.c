@@ -69,7 +69,7 @@ void http_rd_next_message(struct http_rd *rd) {
     }
     if (rd->area == rd->bulk) {
         move_to(rd, rd->home, rd->home_cap, 0); /* http_body_want saw to it that this fits */
-        http_rd_free(rd);
+        http_rd_free_slow(rd);
     }
 }
 

@@ -47,24 +47,24 @@ struct shard {
 
 static struct shard shards[SHARDS];
 
-static inline unsigned own_shard(void) { return cygrt_proc_hint() & (SHARDS - 1); }
+static inline struct shard *own_shard(void) { return &shards[cygrt_proc_hint() & (SHARDS - 1)]; }
 static inline unsigned shards_used(void) { return cyg_procs() < SHARDS ? cyg_procs() : SHARDS; }
 
-static struct shard *shard_try(unsigned i) {
-    struct shard *s = &shards[i];
+static bool shard_try(struct shard *s) {
     for (int n = 0; n < TRIES; n++) {
-        if (cyg_spin_trylock(&s->lock)) return s;
+        if (cyg_spin_trylock(&s->lock)) return true;
         cyg_cpu_relax();
     }
-    return NULL;
+    return false;
 }
 static inline void shard_leave(struct shard *s) { cyg_spin_unlock(&s->lock); }
 
 static inline struct free_buf *pop(struct shard *s, enum kind k) {
     struct free_buf *b = s->first[k];
     if (HTTP_LIKELY(b != NULL)) {
+        uint32_t n = --s->n[k];
         s->first[k] = b->next;
-        if (--s->n[k] < s->low[k]) s->low[k] = s->n[k];
+        s->low[k] = n < s->low[k] ? n : s->low[k];
     }
     return b;
 }
@@ -77,11 +77,16 @@ static inline bool push(struct shard *s, enum kind k, struct free_buf *b) {
     return true;
 }
 
-static bool put_elsewhere(unsigned own, enum kind k, struct free_buf *b) {
+/* Another shard than own: the i-th behind it. */
+static struct shard *neighbour(const struct shard *own, unsigned i) {
+    return &shards[((unsigned)(own - shards) + i) % shards_used()];
+}
+
+static bool put_elsewhere(const struct shard *own, enum kind k, struct free_buf *b) {
     bool kept = false;
     for (unsigned i = 1, n = shards_used(); i < n && !kept; i++) {
-        struct shard *s = shard_try((own + i) % n);
-        if (!s) continue;
+        struct shard *s = neighbour(own, i);
+        if (!shard_try(s)) continue;
         kept = push(s, k, b);
         shard_leave(s);
     }
@@ -108,12 +113,14 @@ static struct free_buf *sweep(struct shard *s) {
 }
 
 /* The shard is busy, full or to be swept. */
-static __attribute__((noinline)) void put_slowly(unsigned own, enum kind k, struct free_buf *b) {
-    struct shard *s = shard_try(own);
+static __attribute__((noinline)) void put_slowly(struct shard *own, enum kind k, struct free_buf *b) {
     struct free_buf *gone = NULL;
-    bool kept = s && push(s, k, b);
-    if (s && s->puts >= SWEEP_PUTS) gone = sweep(s);
-    if (s) shard_leave(s);
+    bool kept = false;
+    if (shard_try(own)) {
+        kept = push(own, k, b);
+        if (own->puts >= SWEEP_PUTS) gone = sweep(own);
+        shard_leave(own);
+    }
     for (struct free_buf *next; gone != NULL; gone = next) {
         next = gone->next;
         free(gone);
@@ -122,23 +129,22 @@ static __attribute__((noinline)) void put_slowly(unsigned own, enum kind k, stru
 }
 
 static inline void put(enum kind k, struct free_buf *b) {
-    unsigned own = own_shard();
-    struct shard *s = &shards[own];
-    if (HTTP_LIKELY(cyg_spin_trylock(&s->lock))) {
-        bool kept = ++s->puts < SWEEP_PUTS && push(s, k, b);
-        shard_leave(s);
+    struct shard *own = own_shard();
+    if (HTTP_LIKELY(cyg_spin_trylock(&own->lock))) {
+        bool kept = HTTP_LIKELY(++own->puts < SWEEP_PUTS) && push(own, k, b);
+        shard_leave(own);
         if (HTTP_LIKELY(kept)) return;
     }
     put_slowly(own, k, b);
 }
 
 /* One from another shard; own gets some more of there, so as not to come back each time. */
-static struct free_buf *take_elsewhere(unsigned own, enum kind k) {
+static struct free_buf *take_elsewhere(struct shard *own, enum kind k) {
     struct free_buf *some[BATCH];
     unsigned got = 0;
     for (unsigned i = 1, n = shards_used(); i < n && got == 0; i++) {
-        struct shard *s = shard_try((own + i) % n);
-        if (!s) continue;
+        struct shard *s = neighbour(own, i);
+        if (!shard_try(s)) continue;
         for (unsigned want = s->n[k] / 2 + 1; got < BATCH && got < want && (some[got] = pop(s, k)) != NULL; got++) {}
         shard_leave(s);
     }
@@ -147,20 +153,21 @@ static struct free_buf *take_elsewhere(unsigned own, enum kind k) {
 }
 
 /* The shard is busy or empty. */
-static __attribute__((noinline)) void *get_slowly(unsigned own, enum kind k) {
-    struct shard *s = shard_try(own);
-    struct free_buf *b = s ? pop(s, k) : NULL;
-    if (s) shard_leave(s);
+static __attribute__((noinline)) void *get_slowly(struct shard *own, enum kind k) {
+    struct free_buf *b = NULL;
+    if (shard_try(own)) {
+        b = pop(own, k);
+        shard_leave(own);
+    }
     if (!b) b = take_elsewhere(own, k);
     return b ? (void *)b : aligned_alloc(HTTP_CACHE_LINE, kinds[k].bytes);
 }
 
 static inline void *get(enum kind k) {
-    unsigned own = own_shard();
-    struct shard *s = &shards[own];
-    if (HTTP_LIKELY(cyg_spin_trylock(&s->lock))) {
-        struct free_buf *b = pop(s, k);
-        shard_leave(s);
+    struct shard *own = own_shard();
+    if (HTTP_LIKELY(cyg_spin_trylock(&own->lock))) {
+        struct free_buf *b = pop(own, k);
+        shard_leave(own);
         if (HTTP_LIKELY(b != NULL)) return b;
     }
     return get_slowly(own, k);

@@ -158,17 +158,17 @@ int cyg_http_client_send_end(cyg_http_client_conn *cc, cyg_time deadline) {
 int http_client_read_head(cyg_http_client_conn *cc) {
     struct http_cx *cx = cc->cx;
     struct http_rd *rd = &cx->rd;
-    for (;;) {
-        if (http_rd_left(rd) > 0) {
-            int r = cyg_h1_parse_response(&cx->h, rd->area + rd->pos, http_rd_left(rd), cc->limits, cc->method);
-            if (HTTP_LIKELY(r == CYG_H1_DONE)) break;
-            if (r == CYG_H1_ERROR) return CYG_EPROTO;
+    for (bool more = http_rd_left(rd) == 0;; more = true) {
+        if (HTTP_LIKELY(more)) {
+            int err = http_rd_room_for_head(rd, cc->limits->max_head);
+            if (HTTP_UNLIKELY(err < 0)) return err == CYG_ELIMIT ? CYG_EPROTO : err;
+            ssize_t n = fill(cc, SIZE_MAX);
+            if (HTTP_UNLIKELY(n < 0)) return n == CYG_EOF && http_rd_left(rd) > 0 ? CYG_EPROTO : (int)n;
+            cc->any_byte = true;
         }
-        int err = http_rd_room_for_head(rd, cc->limits->max_head);
-        if (HTTP_UNLIKELY(err < 0)) return err == CYG_ELIMIT ? CYG_EPROTO : err;
-        ssize_t n = fill(cc, SIZE_MAX);
-        if (HTTP_UNLIKELY(n < 0)) return n == CYG_EOF && http_rd_left(rd) > 0 ? CYG_EPROTO : (int)n;
-        cc->any_byte = true;
+        int r = cyg_h1_parse_response(&cx->h, rd->area + rd->pos, http_rd_left(rd), cc->limits, cc->method);
+        if (HTTP_LIKELY(r == CYG_H1_DONE)) break;
+        if (r == CYG_H1_ERROR) return CYG_EPROTO;
     }
     rd->pos += cx->h.head_bytes;
     rd->floor = rd->pos;

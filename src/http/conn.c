@@ -13,22 +13,23 @@
 #define DRAIN_BYTES ((size_t)256 * 1024) /* of a body that the handler left; beyond, closing is cheaper */
 #define LINGER_BYTES ((size_t)1024 * 1024)
 
-enum next { NEXT_REQUEST, NEXT_IDLE, NEXT_CLOSE };
+enum next { NEXT_REQUEST, NEXT_CLOSE };
 
 static void conn_ready(void *arg, int why);
 static void linger_ready(void *arg, int why);
 
+static __attribute__((noinline)) void set_read_deadline(struct http_conn *hc, cyg_time deadline) {
+    hc->read_deadline = deadline;
+    (void)cyg_set_read_deadline(hc->c, deadline);
+}
+
 /* Leaves the conn with the poller until bytes come. The deadline is the read deadline, too: readiness can be a false alarm,
  * and a read that finds nothing must not wait for ever. It lies up to an eighth later than asked, so that it is set anew only
  * every so many requests. */
-static int go_idle(struct http_conn *hc) {
-    cyg_duration idle = HTTP_LIKELY(hc->begun) ? hc->server->opts.idle_timeout : hc->server->opts.head_timeout;
-    cyg_time now = cygrt_now_cached(), d = hc->read_deadline;
-    if (HTTP_UNLIKELY(d < now + idle || d > now + idle + idle / 8)) {
-        hc->read_deadline = d = now + idle + idle / 8;
-        (void)cyg_set_read_deadline(hc->c, d);
-    }
-    return cyg_conn_on_readable(hc->c, conn_ready, hc, d);
+static int go_idle(struct http_conn *hc, cyg_duration idle) {
+    cyg_time due = cyg_now_cached() + idle;
+    if (HTTP_UNLIKELY((uint64_t)(hc->read_deadline - due) > (uint64_t)idle / 8)) set_read_deadline(hc, due + idle / 8);
+    return cyg_conn_on_readable(hc->c, conn_ready, hc, hc->read_deadline);
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------------------------ */
@@ -86,7 +87,7 @@ void http_conn_start(cyg_http_server *s, cyg_conn *c) {
     __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&s->nconns, 1, __ATOMIC_RELAXED);
     list_add(hc);
-    if (go_idle(hc) < 0) conn_end(hc);
+    if (go_idle(hc, hc->begun ? s->opts.idle_timeout : s->opts.head_timeout) < 0) conn_end(hc);
 }
 
 static void set_peer(struct http_conn *hc, const cyg_addr *a) {
@@ -120,8 +121,7 @@ static void linger(struct http_conn *hc) {
     }
     __atomic_store_n(&hc->lingering, true, __ATOMIC_RELEASE); /* before the record can be seen */
     hc->linger_bytes = 0;
-    hc->read_deadline = cyg_now() + hc->server->opts.linger;
-    (void)cyg_set_read_deadline(hc->c, hc->read_deadline);
+    set_read_deadline(hc, cyg_now() + hc->server->opts.linger);
     if (cyg_conn_on_readable(hc->c, linger_ready, hc, hc->read_deadline) < 0) conn_end(hc);
 }
 
@@ -141,38 +141,35 @@ static void linger_ready(void *arg, int why) {
 /* ---- one request ------------------------------------------------------------------------------------------------ */
 
 void http_x_read_deadline(struct http_x *x, cyg_time deadline) {
-    if (x->hc->read_deadline == deadline) return;
-    x->hc->read_deadline = deadline;
-    (void)cyg_set_read_deadline(x->hc->c, deadline);
+    if (x->hc->read_deadline != deadline) set_read_deadline(x->hc, deadline);
 }
 
-/* Reads until the head is complete. 1; 0 when the connection is to end without an answer; negative when refused. */
-static int read_head(struct http_x *x, cyg_http_req *req) {
+/* The head is not there whole, or bad (verdict): reads on until it is. Whether it is; else the connection is to end, its client
+ * answered if there is anything to say. */
+static __attribute__((noinline)) bool read_head(struct http_x *x, cyg_http_req *req, int verdict) {
     struct http_rd *rd = &x->rd;
-    for (;;) {
-        int r = cyg_h1_parse_request(&req->h, rd->area + rd->pos, http_rd_left(rd), &x->s->limits);
-        if (HTTP_LIKELY(r == CYG_H1_DONE)) return 1;
-        if (r == CYG_H1_ERROR) {
-            http_refuse(x, req, req->h.error_status, req->h.error);
-            return -1;
-        }
-        if (http_x_flush(x) < 0) return 0;
+    for (; verdict == CYG_H1_MORE;
+         verdict = cyg_h1_parse_request(&req->h, rd->area + rd->pos, http_rd_left(rd), &x->s->limits)) {
+        if (http_x_flush(x) < 0) return false;
         http_x_read_deadline(x, req->start + x->s->opts.head_timeout);
-        if ((r = http_rd_room_for_head(rd, x->s->limits.max_head)) < 0) {
-            http_refuse(x, NULL, r == CYG_ELIMIT ? 431 : 503, r == CYG_ELIMIT ? "head_too_large" : "no_memory");
-            return -1;
+        int err = http_rd_room_for_head(rd, x->s->limits.max_head);
+        if (err < 0) {
+            http_refuse(x, NULL, err == CYG_ELIMIT ? 431 : 503, err == CYG_ELIMIT ? "head_too_large" : "no_memory");
+            return false;
         }
         ssize_t n = http_rd_fill(rd, SIZE_MAX);
         if (n == CYG_ETIMEDOUT) http_refuse(x, NULL, 408, "head_timeout");
-        if (n < 0) return n == CYG_ETIMEDOUT ? -1 : 0;
+        if (n < 0) return false;
     }
+    req->body.got = 0; /* who hears of the refusal may ask */
+    if (verdict == CYG_H1_ERROR) http_refuse(x, req, req->h.error_status, req->h.error);
+    return verdict == CYG_H1_DONE;
 }
 
 static void req_init(cyg_http_req *req, struct http_x *x, cyg_http_field *fields) {
     req->x = x;
-    req->start = cygrt_now_cached();
+    req->start = cyg_now_cached();
     req->body_err = 0;
-    req->body.got = 0; /* who hears of a refused head may ask */
     req->rest = (cyg_str){NULL, 0};
     req->continue_due = req->pumped = req->peer_filled = false;
     req->nparams = 0;
@@ -200,82 +197,71 @@ static void refuse_body(struct http_x *x, cyg_http_req *req) {
         x->reset = true; /* the connection itself failed */
 }
 
-/* Ends the answer and the request; what is sent stays held back if more requests are in the buffer. */
-static enum next finish(struct http_x *x, cyg_http_req *req, cyg_http_res *res) {
-    if (!res->begun && !res->aborted) {
-        if (req->body_err < 0)
-            refuse_body(x, req);
-        else
-            (void)cyg_http_send(res, 200, NULL, NULL, 0);
-    }
-    if (res->begun && !res->ended) (void)cyg_http_res_end(res);
-    http_res_free(res);
-    if (HTTP_UNLIKELY(x->write_err < 0 || x->reset)) {
-        x->reset = true;
-        return NEXT_CLOSE;
-    }
-    if (HTTP_UNLIKELY(!req->body.done)) {
+/* Ends an answer that the handler has left open, or not begun. */
+static __attribute__((noinline)) void end_answer(struct http_x *x, cyg_http_req *req, cyg_http_res *res) {
+    if (res->begun)
+        (void)cyg_http_res_end(res);
+    else if (res->aborted)
+        return;
+    else if (req->body_err < 0)
+        refuse_body(x, req);
+    else
+        (void)cyg_http_send(res, 200, NULL, NULL, 0);
+}
+
+/* The connection is to end, or body is left that the handler has not read. */
+static __attribute__((noinline)) enum next end_request(struct http_x *x, cyg_http_req *req) {
+    if (x->reset) return NEXT_CLOSE;
+    if (!req->body.done) {
         bool skip = x->last || req->continue_due || req->body_err < 0 || x->no_body;
         if (skip || !http_req_drain(req, DRAIN_BYTES)) x->last = x->linger = true;
     }
-    if (HTTP_UNLIKELY(x->last)) {
-        x->linger |= http_rd_left(&x->rd) > 0 || req->h.keep_alive;
-        return NEXT_CLOSE;
-    }
-    http_rd_next_message(&x->rd);
-    return NEXT_REQUEST;
+    if (!x->last) return NEXT_REQUEST;
+    if (http_rd_left(&x->rd) > 0 || req->h.keep_alive) x->linger = true;
+    return NEXT_CLOSE;
 }
 
-/* Serves the request whose first bytes are in the buffer. */
-static enum next serve_one(struct http_x *x, cyg_http_field *fields) {
+/* Serves the request whose first bytes are in the buffer; what is sent stays held back if more requests are in there. */
+static inline enum next serve_one(struct http_x *x, cyg_http_field *fields) {
     cyg_http_req req;
     cyg_http_res res;
     req_init(&req, x, fields);
-    int r = read_head(x, &req);
-    if (HTTP_UNLIKELY(r <= 0)) return NEXT_CLOSE;
-    x->rd.pos += req.h.head_bytes;
-    x->rd.floor = x->rd.pos;
+    struct http_rd *rd = &x->rd;
+    int verdict = cyg_h1_parse_request(&req.h, rd->area + rd->pos, http_rd_left(rd), &x->s->limits);
+    if (HTTP_UNLIKELY(verdict != CYG_H1_DONE) && !read_head(x, &req, verdict)) return NEXT_CLOSE;
+    rd->pos += req.h.head_bytes;
+    rd->floor = rd->pos;
     http_body_init(&req.body, &req.h);
-    if (HTTP_UNLIKELY(x->s->opts.max_body_bytes > 0 && req.h.content_length > x->s->opts.max_body_bytes)) {
+    if (HTTP_UNLIKELY(req.h.content_length > x->s->opts.max_body_bytes)) {
         http_refuse(x, &req, 413, "body_too_large");
         return NEXT_CLOSE;
     }
-    req.continue_due = req.h.expect_continue && req.h.version >= 11 && !req.body.done;
+    req.continue_due = req.h.expect_continue && !req.body.done;
     res_init(&res, x, &req);
     struct http_conn *hc = x->hc;
     __atomic_store_n(&hc->requests, hc->requests + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&hc->handling, 1, __ATOMIC_RELAXED);
     x->s->handler(&req, &res, x->s->arg);
-    enum next next = finish(x, &req, &res);
+    if (HTTP_UNLIKELY(!res.ended)) end_answer(x, &req, &res);
+    if (HTTP_UNLIKELY(res.extra_cap > HTTP_EXTRA_BYTES)) http_res_free(&res);
+    enum next next = NEXT_REQUEST;
+    if (HTTP_UNLIKELY(x->last || x->reset || !req.body.done)) next = end_request(x, &req);
     __atomic_store_n(&hc->handling, 0, __ATOMIC_RELAXED);
     return next;
 }
 
 /* ---- the goroutine ---------------------------------------------------------------------------------------------- */
 
-static enum next serve(struct http_x *x, cyg_http_field *fields) {
-    if (http_rd_fill(&x->rd, SIZE_MAX) < 0) return NEXT_CLOSE;
-    enum next next;
-    while ((next = serve_one(x, fields)) == NEXT_REQUEST)
-        if (http_rd_left(&x->rd) == 0) {
-            next = http_x_flush(x) < 0 ? NEXT_CLOSE : NEXT_IDLE;
-            break;
-        }
-    if (next == NEXT_CLOSE && !x->reset) (void)http_x_flush(x);
+/* Serves requests for as long as bytes of them are in the buffer. */
+static __attribute__((noinline)) enum next serve(struct http_x *x) {
+    cyg_http_field few[HTTP_STACK_FIELDS], *fields = few;
+    if (HTTP_UNLIKELY(x->s->opts.max_fields > HTTP_STACK_FIELDS)) fields = malloc(x->s->opts.max_fields * sizeof *fields);
+    enum next next = NEXT_CLOSE;
+    if (HTTP_LIKELY(fields && http_rd_fill(&x->rd, SIZE_MAX) >= 0))
+        while (HTTP_LIKELY((next = serve_one(x, fields)) == NEXT_REQUEST) && HTTP_UNLIKELY(http_rd_left(&x->rd) > 0))
+            http_rd_next_message(&x->rd);
+    if (HTTP_UNLIKELY(fields != few)) free(fields);
     return next;
-}
-
-static __attribute__((noinline)) enum next serve_many_fields(struct http_x *x) {
-    cyg_http_field *fields = malloc(x->s->opts.max_fields * sizeof *fields);
-    if (!fields) return NEXT_CLOSE;
-    enum next next = serve(x, fields);
-    free(fields);
-    return next;
-}
-
-static __attribute__((noinline)) enum next serve_few_fields(struct http_x *x) {
-    cyg_http_field fields[HTTP_STACK_FIELDS];
-    return serve(x, fields);
 }
 
 /* Field by field: clearing the whole struct first would be the dearest thing in here. */
@@ -302,37 +288,47 @@ static __attribute__((noinline)) void begin(struct http_conn *hc) {
     if (o->on_begin(o->on_begin_arg, hc->c, &a) == 0) {
         set_peer(hc, &a);
         hc->read_deadline = 0; /* it may have been set to anything */
-        if (go_idle(hc) == 0) return;
+        if (go_idle(hc, o->idle_timeout) == 0) return;
     } else {
         (void)cyg_conn_reset_on_close(hc->c);
     }
     conn_end(hc);
 }
 
-static void conn_ready(void *arg, int why) {
-    struct http_conn *hc = arg;
-    cyg_http_server *s = hc->server;
-    if (HTTP_UNLIKELY(why == 0 && !hc->begun)) {
+/* Not a kept connection that can be read. */
+static CYG_COLD void conn_special(struct http_conn *hc, int why) {
+    if (why == 0)
         begin(hc);
+    else
+        conn_end(hc);
+}
+
+static void end_served(struct http_conn *hc, struct http_x *x) {
+    if (x->linger && !x->reset) {
+        linger(hc);
         return;
     }
-    struct http_sbuf *buf = why == 0 ? http_buf_get() : NULL;
+    if (x->reset) (void)cyg_conn_reset_on_close(hc->c);
+    conn_end(hc);
+}
+
+static void conn_ready(void *arg, int why) {
+    struct http_conn *hc = arg;
+    if (HTTP_UNLIKELY(why != 0 || !hc->begun)) {
+        conn_special(hc, why);
+        return;
+    }
+    struct http_sbuf *buf = http_buf_get();
     if (HTTP_UNLIKELY(!buf)) {
         conn_end(hc);
         return;
     }
     struct http_x x;
     x_init(&x, hc, buf);
-    enum next next = s->opts.max_fields <= HTTP_STACK_FIELDS ? serve_few_fields(&x) : serve_many_fields(&x);
+    bool keep = serve(&x) == NEXT_REQUEST;
+    if (HTTP_LIKELY(!x.reset)) keep = http_x_flush(&x) == 0 && keep;
     http_x_free(&x);
     http_buf_put(buf);
-    if (HTTP_LIKELY(next == NEXT_IDLE && !__atomic_load_n(&s->draining, __ATOMIC_RELAXED))) {
-        if (go_idle(hc) == 0) return;
-    } else if (x.reset) {
-        (void)cyg_conn_reset_on_close(hc->c);
-    } else if (x.linger && x.write_err == 0) {
-        linger(hc);
-        return;
-    }
-    conn_end(hc);
+    keep = keep && !__atomic_load_n(&x.s->draining, __ATOMIC_RELAXED);
+    if (HTTP_UNLIKELY(!keep || go_idle(hc, x.s->opts.idle_timeout) < 0)) end_served(hc, &x);
 }

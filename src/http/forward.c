@@ -52,7 +52,8 @@ static inline int connect_up(struct fwd *f, bool fresh) {
     cyg_connpool_ask ask = {.deadline = f->opts->deadline, .fresh = fresh};
     int err = http_pool_get(f->pool, &ask, &f->cc);
     if (HTTP_UNLIKELY(err < 0)) return no_connection(f, &ask, err);
-    f->r->connected = cyg_now_cached();
+    cyg_time now = cyg_now_cached();
+    f->r->connected = now;
     f->r->reused = f->cc->pooled->uses > 1;
     return 0;
 }
@@ -153,9 +154,11 @@ static int pass_interim(struct fwd *f) {
 static inline int read_answer(struct fwd *f) {
     int err = http_client_read_head(f->cc);
     if (HTTP_UNLIKELY(err < 0)) return err;
-    f->r->first_byte = cyg_now_cached();
-    f->r->upstream_status = f->cc->cx->h.status;
-    return HTTP_LIKELY(f->r->upstream_status >= 200) ? 0 : pass_interim(f);
+    cyg_time now = cyg_now_cached();
+    int status = f->cc->cx->h.status;
+    f->r->first_byte = now;
+    f->r->upstream_status = status;
+    return HTTP_LIKELY(status >= 200) ? 0 : pass_interim(f);
 }
 
 /* No more of the body is there (0), or it is bad. What has come leaves before we wait for more. */

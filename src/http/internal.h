@@ -8,6 +8,8 @@
 #ifndef CYG_HTTP_INTERNAL_H
 #define CYG_HTTP_INTERNAL_H
 
+#include <stdlib.h>
+
 #include <cygnet/http.h>
 #include <cygnet/runtime.h>
 #include <cygnet/sync.h>
@@ -36,7 +38,7 @@ void http_bulk_put(void *p);
 /* What one connection has sent and nobody has used yet: area[pos..end). Used by one goroutine at a time. */
 struct http_rd {
     cyg_conn *c;
-    char *area, *home; /* home: the pooled buffer's own area */
+    char *area, *home; /* home: the pooled buffer's own area; where area is, unless there is a larger one */
     size_t cap, home_cap;
     size_t pos, end;
     size_t floor; /* bytes of the area that hold a head whose slices are in use: bodies are read behind them */
@@ -69,7 +71,7 @@ void http_rd_next_message(struct http_rd *rd);
 /* Gives larger areas back, whatever they hold. */
 void http_rd_free_slow(struct http_rd *rd);
 static inline void http_rd_free(struct http_rd *rd) {
-    if (HTTP_UNLIKELY(rd->big || rd->bulk)) http_rd_free_slow(rd);
+    if (HTTP_UNLIKELY(rd->area != rd->home)) http_rd_free_slow(rd);
 }
 
 /* One message body being taken out of a http_rd. */
@@ -205,7 +207,10 @@ int http_x_reserve_slow(struct http_x *x, size_t need);
 static inline int http_x_reserve(struct http_x *x, size_t need) {
     return HTTP_LIKELY(x->out_cap - x->out_n >= need) ? 0 : http_x_reserve_slow(x, need);
 }
-void http_x_free(struct http_x *x);
+static inline void http_x_free(struct http_x *x) {
+    http_rd_free(&x->rd);
+    if (HTTP_UNLIKELY(x->big_out != NULL)) free(x->big_out);
+}
 
 #define HTTP_MAX_PARAMS 8
 
@@ -214,12 +219,12 @@ struct cyg_http_req {
     struct cyg_h1_head h;
     struct http_body body;
     cyg_time start;
-    int body_err;      /* the first failed body read */
-    cyg_str rest;      /* of the last piece: what cyg_http_req_read had no room for */
+    cyg_str rest; /* of the last piece: what cyg_http_req_read had no room for */
+    int body_err; /* the first failed body read */
+    unsigned nparams;
     bool continue_due; /* Expect: 100-continue not answered yet */
     bool pumped;       /* a pump reads the body: what is held back for the client is not its affair */
     bool peer_filled;
-    unsigned nparams;
     struct {
         cyg_str name, value;
     } params[HTTP_MAX_PARAMS];
@@ -320,8 +325,8 @@ void http_cx_free(struct http_cx *cx);
 void http_client_set_deadline(cyg_http_client_conn *cc); /* to want */
 static inline void http_client_deadline(cyg_http_client_conn *cc, cyg_time deadline, cyg_time now) {
     cc->want = deadline;
-    bool early = cc->deadline <= deadline && deadline - cc->deadline < (deadline - now) >> 3; /* not if either is 0: never */
-    if (HTTP_UNLIKELY(!early || cc->write_deadline)) http_client_set_deadline(cc);
+    cyg_duration by = deadline - cc->deadline; /* 0 is never: then it is left alone only if it is the same */
+    if (HTTP_UNLIKELY(by < 0 || by >= (deadline - now) >> 3 || cc->write_deadline)) http_client_set_deadline(cc);
 }
 /* Room for a request head of need bytes in cx->out_p. 0 or CYG_ENOMEM. */
 int http_client_reserve_slow(struct http_cx *cx, size_t need);

@@ -90,28 +90,31 @@ int cyg_http_pool_get(cyg_http_pool *pool, cyg_time deadline, cyg_http_client_co
     return err;
 }
 
-/* Whether the exchange is over in good order. */
-static bool finished(const cyg_http_client_conn *cc) {
+/* Whether an exchange is over in good order. */
+static inline bool is_over(const cyg_http_client_conn *cc) {
     const struct http_cx *cx = cc->cx;
-    if (cc->broken) return false;
-    if (!cc->sent) return true;
-    return cc->head_done && cc->send_left == 0 && cx->body.done && http_rd_left(&cx->rd) == 0;
+    return cc->head_done && !cc->broken && cc->send_left == 0 && cx->body.done && http_rd_left(&cx->rd) == 0;
 }
 
-/* Whether the connection can then serve another. */
-static bool keeps(const cyg_http_client_conn *cc) {
-    const struct http_cx *cx = cc->cx;
-    return !cc->sent || (cx->h.keep_alive && cx->h.framing != CYG_H1_UNTIL_CLOSE);
+/* Gives back one that was not used, or is not to be used again. */
+static __attribute__((noinline)) void put_other(cyg_http_client_conn *cc) {
+    bool unused = !cc->sent && !cc->broken, over = is_over(cc);
+    http_cx_free(cc->cx);
+    cc->cx = NULL;
+    if (unused)
+        cyg_connpool_put(cc->pooled);
+    else
+        cyg_connpool_discard(cc->pooled, over ? CYG_CONNPOOL_FINISHED : CYG_CONNPOOL_BROKEN);
 }
 
 void cyg_http_pool_put(cyg_http_client_conn *cc) {
-    bool fine = finished(cc), keep = fine && keeps(cc);
+    if (HTTP_UNLIKELY(!is_over(cc) || !cc->cx->h.keep_alive)) {
+        put_other(cc);
+        return;
+    }
     http_cx_free(cc->cx);
     cc->cx = NULL;
-    if (HTTP_LIKELY(keep))
-        cyg_connpool_put(cc->pooled);
-    else
-        cyg_connpool_discard(cc->pooled, fine ? CYG_CONNPOOL_FINISHED : CYG_CONNPOOL_BROKEN);
+    cyg_connpool_put(cc->pooled);
 }
 
 void cyg_http_pool_close(cyg_http_pool *p) { cyg_connpool_close(p->conns); }

@@ -12,7 +12,7 @@ int cyg_http_req_version(const cyg_http_req *req) { return req->h.version; }
 
 /* The target without scheme and authority, if it is in absolute form. */
 static cyg_str origin_form(cyg_str t) {
-    if (t.n == 0 || t.p[0] == '/' || t.p[0] == '*') return t;
+    if (t.n == 0 || t.p[0] == '*') return t;
     const char *end = t.p + t.n;
     for (const char *p = t.p; p + 2 < end; p++) {
         if (p[0] == '/' || p[0] == '?') break;
@@ -24,10 +24,11 @@ static cyg_str origin_form(cyg_str t) {
 }
 
 cyg_str cyg_http_req_path(const cyg_http_req *req) {
-    cyg_str t = origin_form(req->h.target);
+    cyg_str t = req->h.target;
+    if (HTTP_UNLIKELY(t.n == 0 || t.p[0] != '/')) t = origin_form(t);
     const char *q = t.n ? memchr(t.p, '?', t.n) : NULL;
-    if (q == t.p && q) return CYG_STR("/");
-    return q ? (cyg_str){t.p, (size_t)(q - t.p)} : t;
+    if (!q) return t;
+    return q > t.p ? (cyg_str){t.p, (size_t)(q - t.p)} : CYG_STR("/");
 }
 
 cyg_str cyg_http_req_query(const cyg_http_req *req) {
@@ -116,8 +117,7 @@ ssize_t http_req_next(cyg_http_req *req, cyg_str *piece) {
     for (;;) {
         ssize_t n = http_body_take(&req->body, &req->x->rd, piece);
         if (n > 0) {
-            int64_t max = req->x->s->opts.max_body_bytes;
-            if (max == 0 || req->body.got <= (uint64_t)max) return n;
+            if (req->body.got <= (uint64_t)req->x->s->opts.max_body_bytes) return n;
             n = CYG_ELIMIT;
         }
         if (n == CYG_EOF) return n;

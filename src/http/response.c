@@ -91,11 +91,6 @@ int http_x_reserve_slow(struct http_x *x, size_t need) {
     return 0;
 }
 
-void http_x_free(struct http_x *x) {
-    http_rd_free(&x->rd);
-    if (HTTP_UNLIKELY(x->big_out != NULL)) free(x->big_out);
-}
-
 /* ---- whole answers ---------------------------------------------------------------------------------------------- */
 
 int cyg_http_send(cyg_http_res *res, int status, const char *content_type, const void *body, size_t n) {
@@ -148,7 +143,7 @@ int cyg_http_printf(cyg_http_res *res, int status, const char *content_type, con
 
 /* ---- bodies that follow ----------------------------------------------------------------------------------------- */
 
-static int write_chunk(struct http_x *x, const void *p, size_t n) {
+static __attribute__((noinline)) int write_chunk(struct http_x *x, const void *p, size_t n) {
     char line[18];
     size_t line_n = cyg_h1_chunk_header(line, n);
     if (n <= SMALL) {
@@ -171,7 +166,7 @@ static int write_chunk(struct http_x *x, const void *p, size_t n) {
 }
 
 /* A piece for which there is no room. */
-static int write_long(struct http_x *x, const void *p, size_t n) {
+static __attribute__((noinline)) int write_long(struct http_x *x, const void *p, size_t n) {
     struct iovec v = {(void *)(uintptr_t)p, n};
     if (n > SMALL) return http_x_send(x, &v, 1);
     int err = http_x_reserve_slow(x, n);
@@ -185,7 +180,7 @@ int cyg_http_res_write(cyg_http_res *res, const void *p, size_t n) {
     struct http_x *x = res->x;
     if (HTTP_UNLIKELY(!res->begun || res->ended || res->aborted)) return CYG_ESTATE;
     if (HTTP_UNLIKELY(res->suppress || n == 0)) return x->write_err;
-    if (HTTP_UNLIKELY(res->by_length && n > (uint64_t)res->left)) return CYG_EINVAL;
+    if (HTTP_UNLIKELY(n > (uint64_t)res->left && res->by_length)) return CYG_EINVAL;
     res->left -= (int64_t)n;
     res->body_bytes += n;
     if (HTTP_UNLIKELY(res->chunked)) return write_chunk(x, p, n);

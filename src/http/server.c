@@ -23,7 +23,7 @@ static int check_opts(cyg_http_server_opts *o) {
         {"max_head_bytes", (int64_t)o->max_head_bytes, 65536, 1024, 1 << 20},
         {"max_target_bytes", (int64_t)o->max_target_bytes, 8192, 1, 1 << 20},
         {"max_fields", (int64_t)o->max_fields, 100, 1, 256},
-        {"max_body_bytes", o->max_body_bytes, 0, 0, INT64_MAX},
+        {"max_body_bytes", o->max_body_bytes, INT64_MAX, 0, INT64_MAX},
         {"max_conns", (int64_t)o->max_conns, 0, 0, INT64_MAX},
         {"head_timeout", o->head_timeout, 10 * CYG_SECOND, 1, INT64_MAX / 4},
         {"idle_timeout", o->idle_timeout, 75 * CYG_SECOND, 1, INT64_MAX / 4},
@@ -40,6 +40,7 @@ static int check_opts(cyg_http_server_opts *o) {
     o->max_head_bytes = (size_t)rows[0].value;
     o->max_target_bytes = (size_t)rows[1].value;
     o->max_fields = (unsigned)rows[2].value;
+    o->max_body_bytes = rows[3].value;
     o->head_timeout = rows[5].value;
     o->idle_timeout = rows[6].value;
     o->body_timeout = rows[7].value;
