@@ -47,7 +47,7 @@ struct shard {
 
 static struct shard shards[SHARDS];
 
-static inline struct shard *own_shard(void) { return &shards[cygrt_proc_hint() & (SHARDS - 1)]; }
+static inline struct shard *own_shard(void) { return &shards[cyg_proc_hint() & (SHARDS - 1)]; }
 static inline unsigned shards_used(void) { return cyg_procs() < SHARDS ? cyg_procs() : SHARDS; }
 
 static bool shard_try(struct shard *s) {

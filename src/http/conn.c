@@ -103,11 +103,11 @@ static void set_peer(struct http_conn *hc, const cyg_addr *a) {
     hc->peer_text_n = (uint8_t)cyg_addr_format(a, hc->peer_text, sizeof hc->peer_text);
 }
 
-void http_conn_peer(struct http_conn *hc) {
-    if (hc->peer_known) return;
+struct http_conn *http_conn_ask_peer(struct http_conn *hc) {
     cyg_addr a = {0};
     (void)cyg_conn_peer_addr(hc->c, &a);
     set_peer(hc, &a);
+    return hc;
 }
 
 /* ---- the end with the client still sending ----------------------------------------------------------------------- */
@@ -170,7 +170,7 @@ static void req_init(cyg_http_req *req, struct http_x *x, cyg_http_field *fields
     req->x = x;
     req->start = cyg_now_cached();
     req->body_err = 0;
-    req->rest = (cyg_str){NULL, 0};
+    req->rest.n = 0;
     req->continue_due = req->pumped = req->peer_filled = false;
     req->nparams = 0;
     cyg_h1_head_init(&req->h, fields);
@@ -236,7 +236,7 @@ static inline enum next serve_one(struct http_x *x, cyg_http_field *fields) {
         http_refuse(x, &req, 413, "body_too_large");
         return NEXT_CLOSE;
     }
-    req.continue_due = req.h.expect_continue && !req.body.done;
+    if (HTTP_UNLIKELY(req.h.expect_continue)) req.continue_due = !req.body.done;
     res_init(&res, x, &req);
     struct http_conn *hc = x->hc;
     __atomic_store_n(&hc->requests, hc->requests + 1, __ATOMIC_RELAXED);
@@ -295,15 +295,15 @@ static __attribute__((noinline)) void begin(struct http_conn *hc) {
     conn_end(hc);
 }
 
-/* Not a kept connection that can be read. */
+/* One that is new or cannot be read, or has no buffer. */
 static CYG_COLD void conn_special(struct http_conn *hc, int why) {
-    if (why == 0)
+    if (why == 0 && !hc->begun)
         begin(hc);
     else
         conn_end(hc);
 }
 
-static void end_served(struct http_conn *hc, struct http_x *x) {
+static CYG_COLD void end_served(struct http_conn *hc, const struct http_x *x) {
     if (x->linger && !x->reset) {
         linger(hc);
         return;
@@ -314,13 +314,9 @@ static void end_served(struct http_conn *hc, struct http_x *x) {
 
 static void conn_ready(void *arg, int why) {
     struct http_conn *hc = arg;
-    if (HTTP_UNLIKELY(why != 0 || !hc->begun)) {
-        conn_special(hc, why);
-        return;
-    }
-    struct http_sbuf *buf = http_buf_get();
+    struct http_sbuf *buf = HTTP_LIKELY(why == 0 && hc->begun) ? http_buf_get() : NULL;
     if (HTTP_UNLIKELY(!buf)) {
-        conn_end(hc);
+        conn_special(hc, why);
         return;
     }
     struct http_x x;

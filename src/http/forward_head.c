@@ -143,7 +143,7 @@ static void put_request_line(struct cyg_h1_out *o, const cyg_http_req *req) {
 
 int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_http_forward_opts *opts) {
     const struct cyg_h1_head *h = &req->h;
-    http_conn_peer(req->x->hc);
+    (void)http_conn_peer(req->x->hc);
     cx->out_n = 0;
     int err = http_client_reserve(cx, h->head_bytes + 2 * h->host.n + opts->via.n + opts->request_id.n + OWN_ROOM);
     if (err < 0) return err;

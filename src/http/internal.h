@@ -159,8 +159,11 @@ void http_server_unref(cyg_http_server *s);
 void http_conn_start(cyg_http_server *s, cyg_conn *c);
 /* Ends a connection that is on no list any more. */
 void http_conn_finish(struct http_conn *hc);
-/* Fills in the peer fields. */
-void http_conn_peer(struct http_conn *hc);
+/* Fills in the peer fields. Returns: hc. */
+struct http_conn *http_conn_ask_peer(struct http_conn *hc);
+static inline struct http_conn *http_conn_peer(struct http_conn *hc) {
+    return HTTP_LIKELY(hc->peer_known) ? hc : http_conn_ask_peer(hc);
+}
 /* The address that they hold. */
 static inline cyg_addr http_conn_peer_addr(const struct http_conn *hc) {
     cyg_addr a = {.family = hc->peer_family, .port = hc->peer_port, .scope = hc->peer_scope};
@@ -221,7 +224,7 @@ struct cyg_http_req {
     cyg_time start;
     cyg_str rest; /* of the last piece: what cyg_http_req_read had no room for */
     int body_err; /* the first failed body read */
-    unsigned nparams;
+    uint8_t nparams;
     bool continue_due; /* Expect: 100-continue not answered yet */
     bool pumped;       /* a pump reads the body: what is held back for the client is not its affair */
     bool peer_filled;
@@ -235,7 +238,7 @@ struct cyg_http_res {
     struct http_x *x;
     cyg_http_req *req;
     char *extra; /* lines of cyg_http_res_add: buf->extra, or allocated */
-    size_t extra_n, extra_cap;
+    size_t extra_cap, extra_n;
     int status;
     bool begun : 1, ended : 1, aborted : 1;
     bool suppress : 1; /* no body goes out: HEAD, 204, 304 */

@@ -223,7 +223,7 @@ void cyg_http_mux_serve(cyg_http_req *req, cyg_http_res *res, void *arg) {
     m.other = NULL;
     if (path.n > 0 && path.p[0] == '/') (void)walk(&mux->root, (cyg_str){path.p + 1, path.n - 1}, false, 0, &m);
     if (m.hit) {
-        req->nparams = m.hit->nparams;
+        req->nparams = (uint8_t)m.hit->nparams;
         for (unsigned i = 0; i < req->nparams; i++) {
             req->params[i].name = cyg_str_of(m.hit->params[i]);
             req->params[i].value = m.hit_values[i];

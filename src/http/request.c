@@ -9,6 +9,13 @@ cyg_str cyg_http_req_method(const cyg_http_req *req) { return req->h.method; }
 cyg_str cyg_http_req_target(const cyg_http_req *req) { return req->h.target; }
 cyg_str cyg_http_req_host(const cyg_http_req *req) { return req->h.host; }
 int cyg_http_req_version(const cyg_http_req *req) { return req->h.version; }
+cyg_time cyg_http_req_start(const cyg_http_req *req) { return req->start; }
+uint64_t cyg_http_req_body_bytes(const cyg_http_req *req) { return req->body.got - req->rest.n; }
+
+const cyg_http_field *cyg_http_req_fields(const cyg_http_req *req, size_t *n) {
+    *n = req->h.nfields;
+    return req->h.fields;
+}
 
 /* The target without scheme and authority, if it is in absolute form. */
 static cyg_str origin_form(cyg_str t) {
@@ -37,11 +44,6 @@ cyg_str cyg_http_req_query(const cyg_http_req *req) {
     return q ? (cyg_str){q + 1, t.n - (size_t)(q + 1 - t.p)} : (cyg_str){NULL, 0};
 }
 
-const cyg_http_field *cyg_http_req_fields(const cyg_http_req *req, size_t *n) {
-    *n = req->h.nfields;
-    return req->h.fields;
-}
-
 cyg_str cyg_http_req_field(const cyg_http_req *req, const char *name) {
     cyg_str want = cyg_str_of(name);
     for (unsigned i = 0; i < req->h.nfields; i++)
@@ -58,28 +60,23 @@ int64_t cyg_http_req_content_length(const cyg_http_req *req) {
 const cyg_addr *cyg_http_req_peer(const cyg_http_req *creq) {
     cyg_http_req *req = (cyg_http_req *)(uintptr_t)creq; /* filled in when first asked for */
     if (!req->peer_filled) {
-        http_conn_peer(req->x->hc);
-        req->peer = http_conn_peer_addr(req->x->hc);
+        req->peer = http_conn_peer_addr(http_conn_peer(req->x->hc));
         req->peer_filled = true;
     }
     return &req->peer;
 }
 
 cyg_str cyg_http_req_peer_text(const cyg_http_req *req) {
-    struct http_conn *hc = req->x->hc;
-    http_conn_peer(hc);
+    const struct http_conn *hc = http_conn_peer(req->x->hc);
     return (cyg_str){hc->peer_text, hc->peer_text_n};
 }
 
 cyg_str cyg_http_req_peer_ip_text(const cyg_http_req *req) {
-    struct http_conn *hc = req->x->hc;
-    http_conn_peer(hc);
+    const struct http_conn *hc = http_conn_peer(req->x->hc);
     return (cyg_str){hc->peer_text + hc->peer_ip_at, hc->peer_ip_n};
 }
 
 cyg_conn *cyg_http_req_conn(const cyg_http_req *req) { return req->x->hc->c; }
-cyg_time cyg_http_req_start(const cyg_http_req *req) { return req->start; }
-uint64_t cyg_http_req_body_bytes(const cyg_http_req *req) { return req->body.got - req->rest.n; }
 
 cyg_str cyg_http_param(const cyg_http_req *req, const char *name) {
     cyg_str want = cyg_str_of(name);

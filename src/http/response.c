@@ -192,7 +192,7 @@ int cyg_http_res_write(cyg_http_res *res, const void *p, size_t n) {
 
 int cyg_http_res_flush(cyg_http_res *res) { return http_x_flush(res->x); }
 
-static int end_body(cyg_http_res *res) {
+static __attribute__((noinline)) int end_body(cyg_http_res *res) {
     struct http_x *x = res->x;
     if (res->by_length) {
         x->reset = true; /* it is not whole */
@@ -209,7 +209,7 @@ static int end_body(cyg_http_res *res) {
 int cyg_http_res_end(cyg_http_res *res) {
     struct http_x *x = res->x;
     if (HTTP_UNLIKELY(!res->begun || res->aborted)) return CYG_ESTATE;
-    bool whole = res->ended || res->suppress || (res->left == 0 && !res->chunked);
+    bool whole = res->ended || res->suppress || (!res->chunked && res->left == 0);
     res->ended = true;
     return HTTP_LIKELY(whole) ? x->write_err : end_body(res);
 }
@@ -248,7 +248,6 @@ void http_refuse(struct http_x *x, cyg_http_req *req, int status, const char *re
     x->out_n = o.n;
     (void)http_x_flush(x);
     if (!x->s->opts.on_refused) return;
-    http_conn_peer(x->hc);
-    cyg_addr peer = http_conn_peer_addr(x->hc);
+    cyg_addr peer = http_conn_peer_addr(http_conn_peer(x->hc));
     x->s->opts.on_refused(x->s->opts.on_refused_arg, status, reason, &peer, req);
 }
