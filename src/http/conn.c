@@ -255,7 +255,8 @@ static inline enum next serve_one(struct http_x *x, cyg_http_field *fields) {
 /* Serves requests for as long as bytes of them are in the buffer. */
 static __attribute__((noinline)) enum next serve(struct http_x *x) {
     cyg_http_field few[HTTP_STACK_FIELDS], *fields = few;
-    if (HTTP_UNLIKELY(x->s->opts.max_fields > HTTP_STACK_FIELDS)) fields = malloc(x->s->opts.max_fields * sizeof *fields);
+    if (HTTP_UNLIKELY(x->s->opts.max_fields > HTTP_STACK_FIELDS))
+        fields = malloc(x->s->opts.max_fields * sizeof *fields);
     enum next next = NEXT_CLOSE;
     if (HTTP_LIKELY(fields && http_rd_fill(&x->rd, SIZE_MAX) >= 0))
         while (HTTP_LIKELY((next = serve_one(x, fields)) == NEXT_REQUEST) && HTTP_UNLIKELY(http_rd_left(&x->rd) > 0))

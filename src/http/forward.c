@@ -229,7 +229,8 @@ static bool answered_here(struct fwd *f) {
 /* Whether anything is to be done before the request is passed on, or instead. */
 static inline bool is_special(const struct fwd *f) {
     const struct cyg_h1_head *h = &f->req->h;
-    return f->res->begun || h->method.n == strlen("CONNECT") || (h->seen >> CYG_HTTP_MAX_FORWARDS & 1) || f->req->x->out_n > 0;
+    return f->res->begun || h->method.n == strlen("CONNECT") || (h->seen >> CYG_HTTP_MAX_FORWARDS & 1) ||
+           f->req->x->out_n > 0;
 }
 
 /* Returns whether it is to be passed on; otherwise the result is complete. */

@@ -57,7 +57,6 @@ static bool borrow(cyg_http_client_conn *cc) {
     cx->out_p = cx->out;
     cx->out_n = 0;
     cx->out_cap = sizeof cx->out;
-    cx->body.done = true;
     cc->cx = cx;
     cc->send_left = 0;
     cc->sent = cc->head_done = cc->any_byte = cc->broken = false;

@@ -79,7 +79,7 @@ int http_x_send(struct http_x *x, const struct iovec *more, int n) {
     return 0;
 }
 
-int http_x_reserve_slow(struct http_x *x, size_t need) {
+__attribute__((noinline)) int http_x_reserve_slow(struct http_x *x, size_t need) {
     int err = http_x_flush(x);
     if (err < 0) return err;
     if (x->out_cap >= need) return 0;
@@ -98,22 +98,18 @@ int cyg_http_send(cyg_http_res *res, int status, const char *content_type, const
     int err = http_res_begun(res, status);
     if (HTTP_UNLIKELY(err < 0)) return err;
     res->ended = true;
-    size_t type_n = content_type ? strlen(content_type) : 0;
-    size_t room = HTTP_HEAD_ROOM + type_n + res->extra_n;
-    bool copy = n <= SMALL && !res->suppress;
+    cyg_str type = cyg_str_of(content_type);
+    size_t room = HTTP_HEAD_ROOM + type.n + res->extra_n;
+    bool copy = HTTP_LIKELY(n <= SMALL && !res->suppress);
     if (HTTP_UNLIKELY((err = http_x_reserve(x, room + (copy ? n : 0))) < 0)) return err;
     struct cyg_h1_out o = http_x_out(x);
     http_put_status(&o, status);
-    if (!x->s->opts.no_date) http_put_date(&o);
-    if (type_n > 0) {
-        cyg_h1_put_lit(&o, "Content-Type: ");
-        cyg_h1_put(&o, content_type, type_n);
-        cyg_h1_put_lit(&o, "\r\n");
-    }
+    if (HTTP_LIKELY(!x->s->opts.no_date)) http_put_date(&o);
+    if (HTTP_LIKELY(type.n > 0)) cyg_h1_put_line(&o, "Content-Type: ", type, "\r\n");
     http_res_put_framing(res, &o, (int64_t)n, status == 204 || (status == 304 && n == 0));
-    if (copy && n > 0) cyg_h1_put(&o, body, n);
+    if (HTTP_LIKELY(copy)) cyg_h1_put(&o, body, n);
     x->out_n = o.n;
-    if (res->suppress) return 0;
+    if (HTTP_UNLIKELY(res->suppress)) return 0;
     res->body_bytes = n;
     if (HTTP_LIKELY(copy)) return 0; /* leaves when the handler has returned, or with the next answer */
     struct iovec v = {(void *)(uintptr_t)body, n};
