@@ -13,8 +13,6 @@
 #define DRAIN_BYTES ((size_t)256 * 1024) /* of a body that the handler left; beyond, closing is cheaper */
 #define LINGER_BYTES ((size_t)1024 * 1024)
 
-enum next { NEXT_REQUEST, NEXT_CLOSE };
-
 static void conn_ready(void *arg, int why);
 static void linger_ready(void *arg, int why);
 
@@ -140,10 +138,6 @@ static void linger_ready(void *arg, int why) {
 
 /* ---- one request ------------------------------------------------------------------------------------------------ */
 
-void http_x_read_deadline(struct http_x *x, cyg_time deadline) {
-    if (x->hc->read_deadline != deadline) set_read_deadline(x->hc, deadline);
-}
-
 /* The head is not there whole, or bad (verdict): reads on until it is. Whether it is; else the connection is to end, its client
  * answered if there is anything to say. */
 static __attribute__((noinline)) bool read_head(struct http_x *x, cyg_http_req *req, int verdict) {
@@ -151,7 +145,8 @@ static __attribute__((noinline)) bool read_head(struct http_x *x, cyg_http_req *
     for (; verdict == CYG_H1_MORE;
          verdict = cyg_h1_parse_request(&req->h, rd->area + rd->pos, http_rd_left(rd), &x->s->limits)) {
         if (http_x_flush(x) < 0) return false;
-        http_x_read_deadline(x, req->start + x->s->opts.head_timeout);
+        cyg_time due = req->start + x->s->opts.head_timeout;
+        if (x->hc->read_deadline != due) set_read_deadline(x->hc, due);
         int err = http_rd_room_for_head(rd, x->s->limits.max_head);
         if (err < 0) {
             http_refuse(x, NULL, err == CYG_ELIMIT ? 431 : 503, err == CYG_ELIMIT ? "head_too_large" : "no_memory");
@@ -209,32 +204,32 @@ static __attribute__((noinline)) void end_answer(struct http_x *x, cyg_http_req 
         (void)cyg_http_send(res, 200, NULL, NULL, 0);
 }
 
-/* The connection is to end, or body is left that the handler has not read. */
-static __attribute__((noinline)) enum next end_request(struct http_x *x, cyg_http_req *req) {
-    if (x->reset) return NEXT_CLOSE;
+/* The connection is to end, or body is left that the handler has not read. Whether it stays all the same. */
+static __attribute__((noinline)) bool end_request(struct http_x *x, cyg_http_req *req) {
+    if (x->reset) return false;
     if (!req->body.done) {
         bool skip = x->last || req->continue_due || req->body_err < 0 || x->no_body;
         if (skip || !http_req_drain(req, DRAIN_BYTES)) x->last = x->linger = true;
     }
-    if (!x->last) return NEXT_REQUEST;
+    if (!x->last) return true;
     if (http_rd_left(&x->rd) > 0 || req->h.keep_alive) x->linger = true;
-    return NEXT_CLOSE;
+    return false;
 }
 
-/* Serves the request whose first bytes are in the buffer; what is sent stays held back if more requests are in there. */
-static inline enum next serve_one(struct http_x *x, cyg_http_field *fields) {
+/* Serves the request whose first bytes are in the buffer; what is to be sent stays held back. Whether the connection stays. */
+static inline bool serve_one(struct http_x *x, cyg_http_field *fields) {
     cyg_http_req req;
     cyg_http_res res;
     req_init(&req, x, fields);
     struct http_rd *rd = &x->rd;
     int verdict = cyg_h1_parse_request(&req.h, rd->area + rd->pos, http_rd_left(rd), &x->s->limits);
-    if (HTTP_UNLIKELY(verdict != CYG_H1_DONE) && !read_head(x, &req, verdict)) return NEXT_CLOSE;
+    if (HTTP_UNLIKELY(verdict != CYG_H1_DONE) && !read_head(x, &req, verdict)) return false;
     rd->pos += req.h.head_bytes;
     rd->floor = rd->pos;
     http_body_init(&req.body, &req.h);
     if (HTTP_UNLIKELY(req.h.content_length > x->s->opts.max_body_bytes)) {
         http_refuse(x, &req, 413, "body_too_large");
-        return NEXT_CLOSE;
+        return false;
     }
     if (HTTP_UNLIKELY(req.h.expect_continue)) req.continue_due = !req.body.done;
     res_init(&res, x, &req);
@@ -244,25 +239,24 @@ static inline enum next serve_one(struct http_x *x, cyg_http_field *fields) {
     x->s->handler(&req, &res, x->s->arg);
     if (HTTP_UNLIKELY(!res.ended)) end_answer(x, &req, &res);
     if (HTTP_UNLIKELY(res.extra_cap > HTTP_EXTRA_BYTES)) http_res_free(&res);
-    enum next next = NEXT_REQUEST;
-    if (HTTP_UNLIKELY(x->last || x->reset || !req.body.done)) next = end_request(x, &req);
+    bool stays = HTTP_LIKELY(!x->last && !x->reset && req.body.done) || end_request(x, &req);
     __atomic_store_n(&hc->handling, 0, __ATOMIC_RELAXED);
-    return next;
+    return stays;
 }
 
 /* ---- the goroutine ---------------------------------------------------------------------------------------------- */
 
-/* Serves requests for as long as bytes of them are in the buffer. */
-static __attribute__((noinline)) enum next serve(struct http_x *x) {
+/* Serves requests for as long as bytes of them are in the buffer. Whether the connection stays. */
+static __attribute__((noinline)) bool serve(struct http_x *x) {
     cyg_http_field few[HTTP_STACK_FIELDS], *fields = few;
     if (HTTP_UNLIKELY(x->s->opts.max_fields > HTTP_STACK_FIELDS))
         fields = malloc(x->s->opts.max_fields * sizeof *fields);
-    enum next next = NEXT_CLOSE;
+    bool stays = false;
     if (HTTP_LIKELY(fields && http_rd_fill(&x->rd, SIZE_MAX) >= 0))
-        while (HTTP_LIKELY((next = serve_one(x, fields)) == NEXT_REQUEST) && HTTP_UNLIKELY(http_rd_left(&x->rd) > 0))
+        while (HTTP_LIKELY((stays = serve_one(x, fields)) != false) && HTTP_UNLIKELY(http_rd_left(&x->rd) > 0))
             http_rd_next_message(&x->rd);
     if (HTTP_UNLIKELY(fields != few)) free(fields);
-    return next;
+    return stays;
 }
 
 /* Field by field: clearing the whole struct first would be the dearest thing in here. */
@@ -297,14 +291,14 @@ static __attribute__((noinline)) void begin(struct http_conn *hc) {
 }
 
 /* One that is new or cannot be read, or has no buffer. */
-static CYG_COLD void conn_special(struct http_conn *hc, int why) {
+static __attribute__((noinline)) void conn_special(struct http_conn *hc, int why) {
     if (why == 0 && !hc->begun)
         begin(hc);
     else
         conn_end(hc);
 }
 
-static CYG_COLD void end_served(struct http_conn *hc, const struct http_x *x) {
+static __attribute__((noinline)) void end_served(struct http_conn *hc, const struct http_x *x) {
     if (x->linger && !x->reset) {
         linger(hc);
         return;
@@ -322,7 +316,7 @@ static void conn_ready(void *arg, int why) {
     }
     struct http_x x;
     x_init(&x, hc, buf);
-    bool keep = serve(&x) == NEXT_REQUEST;
+    bool keep = serve(&x);
     if (HTTP_LIKELY(!x.reset)) keep = http_x_flush(&x) == 0 && keep;
     http_x_free(&x);
     http_buf_put(buf);

@@ -252,8 +252,6 @@ struct cyg_http_res {
 ssize_t http_req_next(cyg_http_req *req, cyg_str *piece);
 /* Reads and throws away the rest of the body, up to max bytes. Whether its end was reached. */
 bool http_req_drain(cyg_http_req *req, size_t max);
-/* Sets the connection's read deadline unless it is set so already. */
-void http_x_read_deadline(struct http_x *x, cyg_time deadline);
 
 /* response.c, response_head.c */
 void http_res_free(cyg_http_res *res);
