@@ -1,4 +1,5 @@
-/* pool.c: a connection pool whose connections speak HTTP/1.1: what the client keeps with each is the pool's user memory. */
+/* pool.c: a connection pool whose connections speak HTTP/1.1: what the client keeps with each is the pool's user memory. With
+ * a connection a pooled buffer is lent. */
 #include "http/internal.h"
 
 #include <stdlib.h>
