@@ -71,9 +71,7 @@ static int put_head(struct http_cx *cx, const cyg_http_call *call) {
     if (call->content_length == CYG_HTTP_BODY_CHUNKED) {
         cyg_h1_put_lit(&o, "Transfer-Encoding: chunked\r\n");
     } else if (call->content_length > 0 || says_length(call->method)) {
-        cyg_h1_put_lit(&o, "Content-Length: ");
-        cyg_h1_put_uint(&o, (uint64_t)call->content_length);
-        cyg_h1_put_lit(&o, "\r\n");
+        cyg_h1_put_uint_line(&o, CYG_STR("Content-Length: "), (uint64_t)call->content_length);
     }
     cyg_h1_put_lit(&o, "\r\n");
     cx->out_n = o.n;

@@ -17,7 +17,7 @@ static void format(char out[WORDS * 8], int64_t unix_ns) {
     memcpy(out + 35, "\r\n\0\0\0", 5);
 }
 
-static void refresh(cyg_time now, uint64_t line[WORDS]) {
+static CYG_COLD void refresh(cyg_time now, uint64_t line[WORDS]) {
     int64_t unix_ns = cyg_unix_nano();
     char text[WORDS * 8];
     format(text, unix_ns);
@@ -40,5 +40,10 @@ void http_put_date(struct cyg_h1_out *o) {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     bool torn = (seq & 1) || seq != __atomic_load_n(&cache.seq, __ATOMIC_RELAXED);
     if (HTTP_UNLIKELY(torn || now >= until)) refresh(now, line);
-    cyg_h1_put(o, (const char *)line, HTTP_DATE_BYTES);
+    if (HTTP_UNLIKELY(sizeof line > o->cap - o->n)) {
+        o->full = true;
+        return;
+    }
+    memcpy(o->p + o->n, line, sizeof line);
+    o->n += HTTP_DATE_BYTES;
 }

@@ -264,7 +264,6 @@ int http_res_begun(cyg_http_res *res, int status);
 void http_res_put_framing(cyg_http_res *res, struct cyg_h1_out *o, int64_t length, bool no_length);
 /* Bytes that http_res_put_framing, status line and date may need. */
 #define HTTP_HEAD_ROOM ((size_t)320)
-void http_put_status(struct cyg_h1_out *o, int status);
 static inline struct cyg_h1_out http_x_out(struct http_x *x) {
     return (struct cyg_h1_out){.p = x->out, .n = x->out_n, .cap = x->out_cap, .full = false};
 }

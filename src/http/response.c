@@ -103,9 +103,9 @@ int cyg_http_send(cyg_http_res *res, int status, const char *content_type, const
     bool copy = HTTP_LIKELY(n <= SMALL && !res->suppress);
     if (HTTP_UNLIKELY((err = http_x_reserve(x, room + (copy ? n : 0))) < 0)) return err;
     struct cyg_h1_out o = http_x_out(x);
-    http_put_status(&o, status);
+    cyg_h1_put_status_line(&o, status);
     if (HTTP_LIKELY(!x->s->opts.no_date)) http_put_date(&o);
-    if (HTTP_LIKELY(type.n > 0)) cyg_h1_put_line(&o, "Content-Type: ", type, "\r\n");
+    if (HTTP_LIKELY(type.n > 0)) cyg_h1_put_line(&o, CYG_STR("Content-Type: "), type);
     http_res_put_framing(res, &o, (int64_t)n, status == 204 || (status == 304 && n == 0));
     if (HTTP_LIKELY(copy)) cyg_h1_put(&o, body, n);
     x->out_n = o.n;
@@ -230,7 +230,7 @@ void http_refuse(struct http_x *x, cyg_http_req *req, int status, const char *re
     __atomic_add_fetch(&x->s->refused, 1, __ATOMIC_RELAXED);
     if (http_x_reserve(x, HTTP_HEAD_ROOM + 2 * n) < 0) return;
     struct cyg_h1_out o = http_x_out(x);
-    http_put_status(&o, status);
+    cyg_h1_put_status_line(&o, status);
     if (!x->s->opts.no_date) http_put_date(&o);
     cyg_h1_put_lit(&o, "Content-Type: text/plain\r\nContent-Length: ");
     cyg_h1_put_uint(&o, n + 1);

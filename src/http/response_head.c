@@ -5,15 +5,8 @@
 
 #include <stdlib.h>
 
-void http_put_status(struct cyg_h1_out *o, int status) {
-    if (HTTP_LIKELY(status == 200))
-        cyg_h1_put_lit(o, "HTTP/1.1 200 OK\r\n");
-    else
-        cyg_h1_put_status_line(o, status);
-}
-
-/* Says whether the connection stays, and remembers it. */
-static void put_connection(cyg_http_res *res, struct cyg_h1_out *o) {
+/* Says whether the connection stays, where that is not what the version says anyway, and remembers it. */
+static inline void put_connection(cyg_http_res *res, struct cyg_h1_out *o) {
     struct http_x *x = res->x;
     const struct cyg_h1_head *h = &res->req->h;
     if (!h->keep_alive || res->req->continue_due || __atomic_load_n(&x->s->draining, __ATOMIC_RELAXED)) x->last = true;
@@ -23,22 +16,26 @@ static void put_connection(cyg_http_res *res, struct cyg_h1_out *o) {
         cyg_h1_put_lit(o, "Connection: keep-alive\r\n");
 }
 
-void http_res_put_framing(cyg_http_res *res, struct cyg_h1_out *o, int64_t length, bool no_length) {
-    if (!no_length && length >= 0) {
-        res->by_length = true;
-        res->left = length;
-        cyg_h1_put_lit(o, "Content-Length: ");
-        cyg_h1_put_uint(o, (uint64_t)length);
-        cyg_h1_put_lit(o, "\r\n");
-    } else if (!no_length && res->req->h.version >= 11) {
+/* Names no length. */
+static void put_open_framing(cyg_http_res *res, struct cyg_h1_out *o, bool no_length) {
+    if (!no_length && res->req->h.version >= 11) {
         res->chunked = true;
         cyg_h1_put_lit(o, "Transfer-Encoding: chunked\r\n");
     } else if (!res->suppress) {
         res->x->last = true; /* the body lasts until close */
     }
+}
+
+void http_res_put_framing(cyg_http_res *res, struct cyg_h1_out *o, int64_t length, bool no_length) {
+    if (HTTP_LIKELY(!no_length && length >= 0)) {
+        res->by_length = true;
+        res->left = length;
+        cyg_h1_put_uint_line(o, CYG_STR("Content-Length: "), (uint64_t)length);
+    } else {
+        put_open_framing(res, o, no_length);
+    }
     put_connection(res, o);
-    if (HTTP_UNLIKELY(res->extra_n > 0)) cyg_h1_put(o, res->extra, res->extra_n);
-    cyg_h1_put_lit(o, "\r\n");
+    cyg_h1_put_line(o, (cyg_str){res->extra, res->extra_n}, CYG_STR("")); /* and the empty line */
 }
 
 int http_res_begun(cyg_http_res *res, int status) {
@@ -80,7 +77,7 @@ int cyg_http_res_begin(cyg_http_res *res, int status, const cyg_http_field *fiel
     int err = http_res_begun(res, status);
     if (err < 0 || (err = http_x_reserve(x, bytes)) < 0) return err;
     struct cyg_h1_out o = http_x_out(x);
-    http_put_status(&o, status);
+    cyg_h1_put_status_line(&o, status);
     if (!date && !x->s->opts.no_date) http_put_date(&o);
     put_fields(&o, fields, nfields);
     /* 204 has no length; 304 and HEAD name one only if it is known */
@@ -99,7 +96,7 @@ int cyg_http_res_inform(cyg_http_res *res, int status, const cyg_http_field *fie
     int err = http_x_reserve(x, bytes);
     if (err < 0) return err;
     struct cyg_h1_out o = http_x_out(x);
-    http_put_status(&o, status);
+    cyg_h1_put_status_line(&o, status);
     put_fields(&o, fields, nfields);
     cyg_h1_put_lit(&o, "\r\n");
     x->out_n = o.n;
