@@ -31,29 +31,30 @@ struct cyg_h1_limits {
 
 /* A head, being parsed or done. Set by cyg_h1_head_init; fields points to max_fields elements of the caller's. */
 struct cyg_h1_head {
+    /* parser's own */
+    const char *base; /* the buffer that the slices point into */
+    size_t pos;       /* everything before is parsed: a drip-fed head costs linear time */
+    uint64_t again;   /* bit i: more than one field with id i */
+    int state;
     /* filled when done (method, target as soon as the start line is in) */
-    cyg_str method, target; /* requests */
+    unsigned nfields;
+    cyg_http_field *fields;
+    uint64_t seen;          /* bit i: a field with id i is there */
+    cyg_str method, target; /* requests: one space apart in the buffer */
     cyg_str host;           /* requests: authority of an absolute-form target, else Host's value; empty if neither */
     cyg_str reason;         /* responses: reason phrase, may be empty */
-    cyg_http_field *fields;
-    unsigned nfields;
-    int version; /* 10 or 11 */
-    int status;  /* responses */
+    int version;            /* 10 or 11 */
+    int status;             /* responses */
     enum cyg_h1_framing framing;
-    int64_t content_length;      /* LENGTH: its value; NO_BODY: 0; else -1 */
     bool keep_alive;             /* what version and Connection say about the connection after this message */
     bool expect_continue;        /* Expect: 100-continue */
     bool has_connection_options; /* Connection names fields beyond close, keep-alive */
     bool upgrade;                /* Connection: upgrade together with Upgrade */
-    uint64_t seen;               /* bit i: a field with id i is there */
+    int64_t content_length;      /* LENGTH: its value; NO_BODY: 0; else -1 */
     size_t head_bytes;           /* DONE: bytes of the head in the buffer, leading empty line included */
     /* set on error */
     int error_status;  /* status to answer with: 400, 414, 417, 431, 501, 505; 502 for responses */
     const char *error; /* reason word, static: "bad_content_length"; the same in log, metric and answer */
-    /* parser's own */
-    size_t pos; /* everything before is parsed: a drip-fed head costs linear time */
-    int state;
-    const char *base; /* the buffer that the slices point into */
 };
 
 void cyg_h1_head_init(struct cyg_h1_head *h, cyg_http_field *fields);

@@ -16,7 +16,12 @@ enum {
 /* Refuses the head. Returns: CYG_H1_ERROR. */
 CYG_COLD int cyg_h1_fail(struct cyg_h1_head *h, enum cyg_h1_reason why);
 
-/* Looks at method and target; of an absolute-form target, sets h->host. Returns: CYG_H1_DONE or CYG_H1_ERROR. */
+/* Whether the target is a path, as nearly all are, and the method not CONNECT, which may not have one. */
+static inline bool cyg_h1_usual_target(const struct cyg_h1_head *h) {
+    return h->target.p[0] == '/' && h->method.n != sizeof "CONNECT" - 1;
+}
+
+/* Looks at method and any target; of an absolute-form target, sets h->host. Returns: CYG_H1_DONE or CYG_H1_ERROR. */
 int cyg_h1_check_target(struct cyg_h1_head *h);
 
 /* Whether s is host[:port], as in Host. */

@@ -101,5 +101,5 @@ void cyg_h1_date(char out[29], int64_t unix_seconds) {
 bool cyg_h1_name_ok(cyg_str name) { return name.n > 0 && cyg_h1_all(name, CYG_H1_TOKEN); }
 
 bool cyg_h1_value_ok(cyg_str value) {
-    return value.n == 0 || cyg_h1_scan_value(value.p, value.p + value.n) == value.p + value.n;
+    return value.n == 0 || cyg_h1_scan(value.p, value.p + value.n, CYG_H1_VALUE) == value.p + value.n;
 }
