@@ -4,137 +4,132 @@
 #include "proto/http1_internal.h"
 
 #define BIT(id) (1ULL << (id))
-#define READ_HERE                                                                                                     \
-    (BIT(CYG_HTTP_CONTENT_LENGTH) | BIT(CYG_HTTP_TRANSFER_ENCODING) | BIT(CYG_HTTP_CONNECTION) | BIT(CYG_HTTP_HOST) | \
-     BIT(CYG_HTTP_EXPECT))
 
-/* What the fields said, before it is known what it means. */
-struct facts {
-    cyg_str host, length;
-    unsigned hosts, lengths, codings, chunked;
-    bool last_chunked, bad_list, close, keep_alive, upgrade, other_expect;
-};
+/* The next field with the id from f on; there is one. */
+static const cyg_http_field *next_with(const cyg_http_field *f, uint32_t id) {
+    while (f->id != id) f++;
+    return f;
+}
+
+/* ---- which host ------------------------------------------------------------------------------------------------- */
+
+static int check_host(struct cyg_h1_head *h) {
+    if (CYG_UNLIKELY(!(h->seen & BIT(CYG_HTTP_HOST))))
+        return h->version >= 11 ? cyg_h1_fail(h, CYG_H1_R_NO_HOST) : CYG_H1_DONE;
+    if (h->again & BIT(CYG_HTTP_HOST)) return cyg_h1_fail(h, CYG_H1_R_TWO_HOSTS);
+    cyg_str host = next_with(h->fields, CYG_HTTP_HOST)->value;
+    if (!cyg_h1_authority_ok(host, false)) return cyg_h1_fail(h, CYG_H1_R_BAD_HOST);
+    if (h->host.p == NULL) h->host = host; /* else that of the absolute-form target, which comes first */
+    return CYG_H1_DONE;
+}
+
+/* ---- where the body ends ---------------------------------------------------------------------------------------- */
 
 static bool parse_length(cyg_str s, int64_t *out) {
     uint64_t v = 0;
     if (s.n == 0) return false;
     for (size_t i = 0; i < s.n; i++) {
-        if (!cyg_h1_is(s.p[i], CYG_H1_DIGIT)) return false;
         unsigned digit = (unsigned)(s.p[i] - '0');
-        if (v > ((uint64_t)INT64_MAX - digit) / 10) return false;
+        if (digit > 9 || v > ((uint64_t)INT64_MAX - digit) / 10) return false;
         v = v * 10 + digit;
     }
     *out = (int64_t)v;
     return true;
 }
 
-static void read_codings(struct facts *f, cyg_str list) {
-    cyg_str coding;
-    for (bool more = true; cyg_h1_next_element(&list, &coding, &more);) {
-        if (coding.n == 0) f->bad_list = true;
-        f->codings++;
-        f->last_chunked = cyg_h1_is_word(coding, "chunked");
-        f->chunked += f->last_chunked;
-    }
-}
-
-static void read_connection(struct cyg_h1_head *h, struct facts *f, cyg_str list) {
-    if (cyg_h1_is_word(list, "keep-alive")) { /* the usual one */
-        f->keep_alive = true;
-        return;
-    }
-    cyg_str option;
-    for (bool more = true; cyg_h1_next_element(&list, &option, &more);) {
-        if (option.n == 0) continue;
-        if (cyg_h1_is_word(option, "close")) {
-            f->close = true;
-        } else if (cyg_h1_is_word(option, "keep-alive")) {
-            f->keep_alive = true;
-        } else {
-            h->has_connection_options = true;
-            if (cyg_h1_is_word(option, "upgrade")) f->upgrade = true;
-        }
-    }
-}
-
-static void read_facts(struct cyg_h1_head *h, struct facts *f) {
-    if ((h->seen & READ_HERE) == 0) return;
-    for (unsigned i = 0; i < h->nfields; i++) {
-        cyg_str v = h->fields[i].value;
-        switch (h->fields[i].id) {
-        case CYG_HTTP_HOST: f->host = v, f->hosts++; break;
-        case CYG_HTTP_CONTENT_LENGTH: f->length = v, f->lengths++; break;
-        case CYG_HTTP_TRANSFER_ENCODING: read_codings(f, v); break;
-        case CYG_HTTP_CONNECTION: read_connection(h, f, v); break;
-        case CYG_HTTP_EXPECT:
-            if (cyg_h1_is_word(v, "100-continue"))
-                h->expect_continue = true;
-            else
-                f->other_expect = true;
-            break;
-        default: break;
-        }
-    }
-}
-
-static int check_host(struct cyg_h1_head *h, const struct facts *f) {
-    if (f->hosts == 0) return h->version >= 11 ? cyg_h1_fail(h, CYG_H1_R_NO_HOST) : CYG_H1_DONE;
-    if (f->hosts > 1) return cyg_h1_fail(h, CYG_H1_R_TWO_HOSTS);
-    if (!cyg_h1_authority_ok(f->host, false)) return cyg_h1_fail(h, CYG_H1_R_BAD_HOST);
-    if (h->host.p == NULL) h->host = f->host; /* else that of the absolute-form target, which comes first */
-    return CYG_H1_DONE;
-}
-
 /* Only "chunked" alone is taken. A message with another coding before it could be framed, but Transfer-Encoding is hop-by-hop:
  * its body would be passed on without the name of the coding that it still has. */
-static int check_codings(struct cyg_h1_head *h, const struct facts *f) {
+static int check_codings(struct cyg_h1_head *h) {
+    unsigned codings = 0, chunked = 0;
+    bool last_chunked = false, bad_list = false;
     if (h->version == 10) return cyg_h1_fail(h, CYG_H1_R_CODING_HTTP10);
-    if (f->lengths > 0) return cyg_h1_fail(h, CYG_H1_R_LENGTH_AND_CODING);
-    if (f->bad_list || f->chunked > 1 || !f->last_chunked) return cyg_h1_fail(h, CYG_H1_R_BAD_CODING);
-    if (f->codings > 1) return cyg_h1_fail(h, CYG_H1_R_CODING);
+    if (h->seen & BIT(CYG_HTTP_CONTENT_LENGTH)) return cyg_h1_fail(h, CYG_H1_R_LENGTH_AND_CODING);
+    for (unsigned i = 0; i < h->nfields; i++) {
+        if (h->fields[i].id != CYG_HTTP_TRANSFER_ENCODING) continue;
+        cyg_str list = h->fields[i].value, coding;
+        for (bool more = true; cyg_h1_next_element(&list, &coding, &more); codings++) {
+            if (coding.n == 0) bad_list = true;
+            last_chunked = cyg_h1_is_word(coding, "chunked");
+            chunked += last_chunked;
+        }
+    }
+    if (bad_list || chunked > 1 || !last_chunked) return cyg_h1_fail(h, CYG_H1_R_BAD_CODING);
+    if (codings > 1) return cyg_h1_fail(h, CYG_H1_R_CODING);
     h->framing = CYG_H1_CHUNKED;
     return CYG_H1_DONE;
 }
 
 /* Sets the framing when a field names one. Two equal Content-Lengths are refused like two different ones: no client needs
  * them, and whoever is behind us may take the first, the last or the joined list. For that reason "5, 5" is no number too. */
-static int read_framing(struct cyg_h1_head *h, const struct facts *f) {
-    if (f->codings > 0) return check_codings(h, f);
-    if (f->lengths == 0) return CYG_H1_DONE;
-    if (f->lengths > 1) return cyg_h1_fail(h, CYG_H1_R_TWO_LENGTHS);
-    if (!parse_length(f->length, &h->content_length)) return cyg_h1_fail(h, CYG_H1_R_BAD_LENGTH);
+static int read_framing(struct cyg_h1_head *h) {
+    if (h->seen & BIT(CYG_HTTP_TRANSFER_ENCODING)) return check_codings(h);
+    if (!(h->seen & BIT(CYG_HTTP_CONTENT_LENGTH))) return CYG_H1_DONE;
+    if (h->again & BIT(CYG_HTTP_CONTENT_LENGTH)) return cyg_h1_fail(h, CYG_H1_R_TWO_LENGTHS);
+    if (!parse_length(next_with(h->fields, CYG_HTTP_CONTENT_LENGTH)->value, &h->content_length))
+        return cyg_h1_fail(h, CYG_H1_R_BAD_LENGTH);
     h->framing = CYG_H1_LENGTH;
     return CYG_H1_DONE;
 }
 
-static void read_persistence(struct cyg_h1_head *h, const struct facts *f) {
-    h->keep_alive = !f->close && (h->version >= 11 || f->keep_alive);
-    h->upgrade = f->upgrade && (h->seen & BIT(CYG_HTTP_UPGRADE)) && h->version >= 11; /* not for 1.0: RFC 9110, 7.8 */
+/* ---- whether the connection goes on ----------------------------------------------------------------------------- */
+
+static void read_connection(struct cyg_h1_head *h) {
+    bool close = false, keep_alive = false, upgrade = false;
+    for (unsigned i = 0; i < h->nfields; i++) {
+        if (h->fields[i].id != CYG_HTTP_CONNECTION) continue;
+        cyg_str list = h->fields[i].value, option;
+        if (cyg_h1_is_word(list, "keep-alive")) { /* the usual one */
+            keep_alive = true;
+            continue;
+        }
+        for (bool more = true; cyg_h1_next_element(&list, &option, &more);) {
+            if (option.n == 0) continue;
+            if (cyg_h1_is_word(option, "keep-alive")) {
+                keep_alive = true;
+            } else if (cyg_h1_is_word(option, "close")) {
+                close = true;
+            } else {
+                h->has_connection_options = true;
+                if (cyg_h1_is_word(option, "upgrade")) upgrade = true;
+            }
+        }
+    }
+    h->keep_alive = !close && (h->version >= 11 || keep_alive);
+    h->upgrade = upgrade && (h->seen & BIT(CYG_HTTP_UPGRADE)) && h->version >= 11; /* not for 1.0: RFC 9110, 7.8 */
+}
+
+static inline void read_persistence(struct cyg_h1_head *h) {
+    h->keep_alive = h->version >= 11;
+    if (h->seen & BIT(CYG_HTTP_CONNECTION)) read_connection(h);
+}
+
+/* ---- all together ----------------------------------------------------------------------------------------------- */
+
+static CYG_COLD int check_expect(struct cyg_h1_head *h) {
+    for (unsigned i = 0; i < h->nfields; i++)
+        if (h->fields[i].id == CYG_HTTP_EXPECT && !cyg_h1_is_word(h->fields[i].value, "100-continue"))
+            return cyg_h1_fail(h, CYG_H1_R_EXPECT);
+    h->expect_continue = h->version >= 11; /* an older client does not wait for it */
+    return CYG_H1_DONE;
 }
 
 int cyg_h1_finish_request(struct cyg_h1_head *h) {
-    struct facts f = {0};
-    read_facts(h, &f);
-    if (check_host(h, &f) < 0 || read_framing(h, &f) < 0) return CYG_H1_ERROR;
-    if (f.other_expect) return cyg_h1_fail(h, CYG_H1_R_EXPECT);
-    if (h->version == 10) h->expect_continue = false; /* such a client does not wait for it */
+    if (check_host(h) < 0 || read_framing(h) < 0) return CYG_H1_ERROR;
+    if (CYG_UNLIKELY(h->seen & BIT(CYG_HTTP_EXPECT)) && check_expect(h) < 0) return CYG_H1_ERROR;
     if (h->framing == CYG_H1_NO_BODY) h->content_length = 0;
-    read_persistence(h, &f);
+    read_persistence(h);
     return CYG_H1_DONE;
 }
 
 int cyg_h1_finish_response(struct cyg_h1_head *h, cyg_str request_method) {
-    struct facts f = {0};
-    read_facts(h, &f);
-    h->expect_continue = false;
-    read_persistence(h, &f);
+    read_persistence(h);
     bool tunnel = h->status / 100 == 2 && cyg_str_eq(request_method, CYG_STR("CONNECT"));
     bool never = h->status < 200 || h->status == 204 || tunnel; /* what they say about a body is not even read */
-    if (!never && read_framing(h, &f) < 0) return CYG_H1_ERROR;
-    if (never || h->status == 304 || cyg_str_eq(request_method, CYG_STR("HEAD"))) {
+    if (!never && read_framing(h) < 0) return CYG_H1_ERROR;
+    if (CYG_UNLIKELY(never || h->status == 304) || cyg_str_eq(request_method, CYG_STR("HEAD"))) {
         h->framing = CYG_H1_NO_BODY;
         h->content_length = 0;
-    } else if (f.lengths == 0 && f.codings == 0) {
+    } else if (h->framing == CYG_H1_NO_BODY) {
         h->framing = CYG_H1_UNTIL_CLOSE;
         h->keep_alive = false;
     }

@@ -4,38 +4,40 @@
 #include "proto/http1_internal.h"
 
 static bool port_ok(cyg_str port, bool required) {
-    if (port.n == 0) return !required;
-    if (port.n > 5 || !cyg_h1_all(port, CYG_H1_DIGIT)) return false;
     unsigned v = 0;
-    for (size_t i = 0; i < port.n; i++) v = v * 10 + (unsigned)(port.p[i] - '0');
-    return v <= 65535 && (v > 0 || !required);
+    if (port.n > 5) return false;
+    for (size_t i = 0; i < port.n; i++) {
+        unsigned digit = (unsigned)(port.p[i] - '0');
+        if (digit > 9) return false;
+        v = v * 10 + digit;
+    }
+    return v <= 65535 && (v > 0 || !required); /* none at all is 0 */
 }
 
 /* Length of "[...]" at the start of s, or 0. An address in all detail is for whoever connects to it; here nothing may pass
  * that another parser would cut elsewhere. */
-static size_t ip_literal(cyg_str s) {
+static CYG_COLD size_t ip_literal(cyg_str s) {
     size_t i = 1, colons = 0;
     for (; i < s.n && (cyg_h1_is(s.p[i], CYG_H1_HEX) || s.p[i] == ':' || s.p[i] == '.'); i++) colons += s.p[i] == ':';
     return i < s.n && s.p[i] == ']' && colons >= 2 ? i + 1 : 0;
 }
 
+static CYG_COLD bool is_escape(cyg_str s, size_t i) {
+    return s.n - i >= 3 && cyg_h1_is(s.p[i + 1], CYG_H1_HEX) && cyg_h1_is(s.p[i + 2], CYG_H1_HEX);
+}
+
 static size_t reg_name(cyg_str s) {
     size_t i = 0;
-    while (i < s.n) {
-        if (cyg_h1_is(s.p[i], CYG_H1_REGNAME)) {
-            i++;
-        } else if (s.p[i] == '%' && s.n - i >= 3 && cyg_h1_is(s.p[i + 1], CYG_H1_HEX) && cyg_h1_is(s.p[i + 2], CYG_H1_HEX)) {
-            i += 3;
-        } else {
-            break;
-        }
+    for (;; i += 3) {
+        while (i < s.n && cyg_h1_is(s.p[i], CYG_H1_REGNAME)) i++;
+        if (CYG_LIKELY(i == s.n || s.p[i] != '%') || !is_escape(s, i)) return i;
     }
-    return i;
 }
 
 /* An empty host is refused: no http URI has one (RFC 9110, 4.2.1). So is userinfo, whose '@' is in no class. */
 bool cyg_h1_authority_ok(cyg_str s, bool port_required) {
-    size_t n = s.n > 0 && s.p[0] == '[' ? ip_literal(s) : reg_name(s);
+    if (s.n == 0) return false;
+    size_t n = CYG_UNLIKELY(s.p[0] == '[') ? ip_literal(s) : reg_name(s);
     if (n == 0) return false;
     if (n == s.n) return !port_required;
     return s.p[n] == ':' && port_ok((cyg_str){s.p + n + 1, s.n - n - 1}, port_required);

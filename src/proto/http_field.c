@@ -3,14 +3,15 @@
  */
 #include <cygnet/http_field.h>
 
+enum { LONGEST = 19 };
+
 struct known {
-    const char *lower;
-    uint8_t n;
+    char lower[LONGEST]; /* not terminated if it is that long */
     uint8_t id;
 };
 
 #define NAME(text, id) \
-    { text, sizeof(text) - 1, CYG_HTTP_##id }
+    { text, CYG_HTTP_##id }
 
 static const struct known known[] = {
     NAME("te", TE),
@@ -42,21 +43,14 @@ static const struct known known[] = {
     NAME("proxy-authorization", PROXY_AUTHORIZATION),
 };
 
-enum { LONGEST = 19, KNOWN = sizeof known / sizeof known[0] };
+enum { KNOWN = sizeof known / sizeof known[0] };
 
 /* Where the names of a length begin in the table; they end where those of the next begin. */
 static const uint8_t first_of[LONGEST + 2] = {0,  0,  0,  1,  2,  4,  4,  7,  9,  9,    10,
                                               14, 15, 18, 19, 20, 21, 23, 25, 26, KNOWN};
 
-/* Eight (four) bytes of a name against the same of a known one, which has only small letters and '-': a capital is its letter
- * without bit 0x20, and that bit is the one above it, 0x40, moved down; the '-' has none and is asked for exactly. */
-static inline uint64_t differ8(const char *name, const char *lower) {
-    uint64_t x, want;
-    memcpy(&x, name, 8);
-    memcpy(&want, lower, 8);
-    return (x | (want >> 1 & 0x2020202020202020)) ^ want;
-}
-
+/* Four bytes of a name against the same of a known one, which has only small letters and '-': a capital is its letter without
+ * bit 0x20, and that bit is the one above it, 0x40, moved down; the '-' has none and is asked for exactly. */
 static inline uint32_t differ4(const char *name, const char *lower) {
     uint32_t x, want;
     memcpy(&x, name, 4);
@@ -64,15 +58,12 @@ static inline uint32_t differ4(const char *name, const char *lower) {
     return (x | (want >> 1 & 0x20202020)) ^ want;
 }
 
-/* Both hold n bytes, 2 to 24; the last load overlaps the one before it. */
+/* Both hold n bytes, at least 2; the last load overlaps the one before it. */
 static inline bool same(const char *name, const char *lower, size_t n) {
-    if (n >= 8) {
-        uint64_t differ = differ8(name, lower) | differ8(name + n - 8, lower + n - 8);
-        if (n > 16) differ |= differ8(name + 8, lower + 8);
-        return differ == 0;
-    }
-    if (n >= 4) return (differ4(name, lower) | differ4(name + n - 4, lower + n - 4)) == 0;
-    return cyg_str_eq_nocase((cyg_str){name, n}, (cyg_str){lower, n});
+    if (CYG_UNLIKELY(n < 4)) return cyg_str_eq_nocase((cyg_str){name, n}, (cyg_str){lower, n});
+    uint32_t differ = differ4(name + n - 4, lower + n - 4);
+    for (size_t i = 0; i + 4 < n; i += 4) differ |= differ4(name + i, lower + i);
+    return differ == 0;
 }
 
 uint32_t cyg_http_field_id_of(cyg_str name) {
