@@ -17,11 +17,11 @@ static void format(char out[WORDS * 8], int64_t unix_ns) {
     memcpy(out + 35, "\r\n\0\0\0", 5);
 }
 
-static CYG_COLD void refresh(cyg_time now, uint64_t line[WORDS]) {
+static CYG_COLD void refresh(cyg_time now, char out[WORDS * 8]) {
     int64_t unix_ns = cyg_unix_nano();
-    char text[WORDS * 8];
-    format(text, unix_ns);
-    memcpy(line, text, sizeof text);
+    uint64_t line[WORDS];
+    format(out, unix_ns);
+    memcpy(line, out, sizeof line);
     uint32_t seq = __atomic_load_n(&cache.seq, __ATOMIC_RELAXED);
     if ((seq & 1) || !__atomic_compare_exchange_n(&cache.seq, &seq, seq + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return; /* somebody else is at it */
@@ -32,18 +32,20 @@ static CYG_COLD void refresh(cyg_time now, uint64_t line[WORDS]) {
 }
 
 void http_put_date(struct cyg_h1_out *o) {
-    cyg_time now = cygrt_now_cached();
-    uint64_t line[WORDS];
-    uint32_t seq = __atomic_load_n(&cache.seq, __ATOMIC_ACQUIRE);
-    cyg_time until = __atomic_load_n(&cache.until, __ATOMIC_RELAXED);
-    for (int i = 0; i < WORDS; i++) line[i] = __atomic_load_n(&cache.line[i], __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    bool torn = (seq & 1) || seq != __atomic_load_n(&cache.seq, __ATOMIC_RELAXED);
-    if (HTTP_UNLIKELY(torn || now >= until)) refresh(now, line);
-    if (HTTP_UNLIKELY(sizeof line > o->cap - o->n)) {
+    char *to = o->p + o->n;
+    if (HTTP_UNLIKELY(o->cap - o->n < WORDS * 8)) {
         o->full = true;
         return;
     }
-    memcpy(o->p + o->n, line, sizeof line);
     o->n += HTTP_DATE_BYTES;
+    cyg_time now = cygrt_now_cached();
+    uint32_t seq = __atomic_load_n(&cache.seq, __ATOMIC_ACQUIRE);
+    cyg_time until = __atomic_load_n(&cache.until, __ATOMIC_RELAXED);
+    for (int i = 0; i < WORDS; i++) {
+        uint64_t word = __atomic_load_n(&cache.line[i], __ATOMIC_RELAXED);
+        memcpy(to + i * 8, &word, 8);
+    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    bool torn = (seq & 1) || seq != __atomic_load_n(&cache.seq, __ATOMIC_RELAXED);
+    if (HTTP_UNLIKELY(torn || now >= until)) refresh(now, to);
 }

@@ -38,7 +38,7 @@ static void put_fields(struct cyg_h1_out *o, const struct cyg_h1_head *h, uint64
 /* ---- to the upstream -------------------------------------------------------------------------------------------- */
 
 /* Max-Forwards counts hops for these two alone; the caller has answered a 0. Source: RFC 9110 section 7.6.2. */
-static void put_max_forwards(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
+static CYG_COLD void put_max_forwards(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
     bool counts = cyg_str_eq(h->method, CYG_STR("OPTIONS")) || cyg_str_eq(h->method, CYG_STR("TRACE"));
     for (const cyg_http_field *f = h->fields, *end = f + h->nfields; f < end; f++) {
         if (f->id != CYG_HTTP_MAX_FORWARDS) continue;
@@ -79,13 +79,13 @@ static void put_forwarded(struct cyg_h1_out *o, const cyg_http_req *req, bool tr
     const struct cyg_h1_head *h = &req->h;
     const struct http_conn *hc = req->x->hc;
     cyg_str client = {hc->peer_text + hc->peer_ip_at, hc->peer_ip_n};
-    uint64_t kept = trusted ? h->seen : 0;
-    if (HTTP_UNLIKELY(kept & BIT(CYG_HTTP_X_FORWARDED_FOR)))
+    if (HTTP_UNLIKELY(trusted && seen(h, CYG_HTTP_X_FORWARDED_FOR)))
         put_forwarded_for(o, h, client);
-    else if (client.n > 0)
+    else if (HTTP_LIKELY(client.n > 0))
         cyg_h1_put_line(o, CYG_STR("X-Forwarded-For: "), client);
-    if (!(kept & BIT(CYG_HTTP_X_FORWARDED_PROTO))) cyg_h1_put_lit(o, "X-Forwarded-Proto: http\r\n");
-    if (h->host.n > 0 && !(kept & BIT(CYG_HTTP_X_FORWARDED_HOST)))
+    if (HTTP_LIKELY(!(trusted && seen(h, CYG_HTTP_X_FORWARDED_PROTO))))
+        cyg_h1_put_lit(o, "X-Forwarded-Proto: http\r\n");
+    if (HTTP_LIKELY(h->host.n > 0 && !(trusted && seen(h, CYG_HTTP_X_FORWARDED_HOST))))
         cyg_h1_put_line(o, CYG_STR("X-Forwarded-Host: "), h->host);
 }
 
@@ -95,30 +95,33 @@ static void put_via(struct cyg_h1_out *o, const struct cyg_h1_head *h, cyg_str n
 }
 
 static void put_request_framing(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
-    if (h->framing == CYG_H1_CHUNKED)
+    if (HTTP_UNLIKELY(h->framing == CYG_H1_CHUNKED))
         cyg_h1_put_lit(o, "Transfer-Encoding: chunked\r\n");
     else if (h->framing == CYG_H1_LENGTH)
         cyg_h1_put_uint_line(o, CYG_STR("Content-Length: "), (uint64_t)h->content_length);
-    if (h->expect_continue) cyg_h1_put_lit(o, "Expect: 100-continue\r\n");
+    if (HTTP_UNLIKELY(h->expect_continue)) cyg_h1_put_lit(o, "Expect: 100-continue\r\n");
     cyg_h1_put_lit(o, "\r\n");
 }
 
 /* Method and target, the target in origin form, whatever form it came in. Source: RFC 9112 section 3.2. */
-static void put_method_and_target(struct cyg_h1_out *o, const cyg_http_req *req) {
-    const struct cyg_h1_head *h = &req->h;
-    if (HTTP_LIKELY(h->target.p[0] == '/' || h->target.p[0] == '*')) { /* as they stand in the client's head */
-        cyg_h1_put(o, h->method.p, (size_t)(h->target.p + h->target.n - h->method.p));
-        return;
-    }
-    cyg_str path = cyg_http_req_path(req), query = cyg_http_req_query(req);
-    cyg_h1_put_str(o, h->method);
+static void put_absolute_target(struct cyg_h1_out *o, const cyg_http_req *req) {
+    cyg_str method = req->h.method, path = cyg_http_req_path(req), query = cyg_http_req_query(req);
+    cyg_h1_put_str(o, method);
     cyg_h1_put_lit(o, " ");
-    if (cyg_str_eq(h->method, CYG_STR("OPTIONS")) && path.n == 1 && query.n == 0) path = CYG_STR("*");
+    if (cyg_str_eq(method, CYG_STR("OPTIONS")) && path.n == 1 && query.n == 0) path = CYG_STR("*");
     cyg_h1_put_str(o, path);
     if (query.n > 0) {
         cyg_h1_put_lit(o, "?");
         cyg_h1_put_str(o, query);
     }
+}
+
+static inline void put_method_and_target(struct cyg_h1_out *o, const cyg_http_req *req) {
+    const struct cyg_h1_head *h = &req->h;
+    if (HTTP_LIKELY(h->target.p[0] == '/' || h->target.p[0] == '*')) /* as they stand in the client's head */
+        cyg_h1_put(o, h->method.p, (size_t)(h->target.p + h->target.n - h->method.p));
+    else
+        put_absolute_target(o, req);
 }
 
 int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_http_forward_opts *opts) {
@@ -137,7 +140,7 @@ int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_h
     if (HTTP_UNLIKELY(seen(h, CYG_HTTP_MAX_FORWARDS))) put_max_forwards(&o, h);
     put_forwarded(&o, req, opts->keep_forwarded);
     put_via(&o, h, opts->via);
-    if (opts->request_id.n > 0) cyg_h1_put_line(&o, CYG_STR("X-Request-Id: "), opts->request_id);
+    if (HTTP_LIKELY(opts->request_id.n > 0)) cyg_h1_put_line(&o, CYG_STR("X-Request-Id: "), opts->request_id);
     put_request_framing(&o, h);
     cx->out_n = o.n;
     return o.full ? CYG_ELIMIT : 0;
@@ -178,8 +181,8 @@ int http_forward_answer_head(cyg_http_res *res, const struct cyg_h1_head *h, con
     if (!seen(h, CYG_HTTP_DATE) && !x->s->opts.no_date) http_put_date(&o);
     if (HTTP_UNLIKELY(opts->nadd_response > 0)) put_added(&o, opts);
     if (HTTP_UNLIKELY(h->framing == CYG_H1_NO_BODY && h->status != 204)) put_length_said(&o, h);
-    http_res_put_framing(res, &o, h->framing == CYG_H1_LENGTH ? h->content_length : CYG_HTTP_BODY_CHUNKED,
-                         h->framing == CYG_H1_NO_BODY);
+    _Static_assert(CYG_HTTP_BODY_CHUNKED == -1, "the parser's word for an unknown length");
+    http_res_put_framing(res, &o, h->content_length, h->framing == CYG_H1_NO_BODY);
     x->out_n = o.n;
     return 0;
 }

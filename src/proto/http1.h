@@ -33,13 +33,13 @@ struct cyg_h1_limits {
 struct cyg_h1_head {
     /* parser's own */
     const char *base; /* the buffer that the slices point into */
-    size_t pos;       /* everything before is parsed: a drip-fed head costs linear time */
     uint64_t again;   /* bit i: more than one field with id i */
+    size_t pos;       /* everything before is parsed: a drip-fed head costs linear time */
+    uint64_t seen;    /* bit i: a field with id i is there; for all to read, once done */
     int state;
     /* filled when done (method, target as soon as the start line is in) */
     unsigned nfields;
     cyg_http_field *fields;
-    uint64_t seen;          /* bit i: a field with id i is there */
     cyg_str method, target; /* requests: one space apart in the buffer */
     cyg_str host;           /* requests: authority of an absolute-form target, else Host's value; empty if neither */
     cyg_str reason;         /* responses: reason phrase, may be empty */
@@ -53,8 +53,8 @@ struct cyg_h1_head {
     int64_t content_length;      /* LENGTH: its value; NO_BODY: 0; else -1 */
     size_t head_bytes;           /* DONE: bytes of the head in the buffer, leading empty line included */
     /* set on error */
-    int error_status;  /* status to answer with: 400, 414, 417, 431, 501, 505; 502 for responses */
     const char *error; /* reason word, static: "bad_content_length"; the same in log, metric and answer */
+    int error_status;  /* status to answer with: 400, 414, 417, 431, 501, 505; 502 for responses */
 };
 
 void cyg_h1_head_init(struct cyg_h1_head *h, cyg_http_field *fields);

@@ -28,7 +28,7 @@ static inline bool cyg_h1_all(cyg_str s, unsigned classes) {
 
 static inline cyg_str cyg_h1_trim(cyg_str s) {
     while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) s.p++, s.n--;
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
+    while (s.n > 0 && CYG_UNLIKELY(s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
     return s;
 }
 

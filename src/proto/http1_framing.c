@@ -11,67 +11,7 @@ static const cyg_http_field *next_with(const cyg_http_field *f, uint32_t id) {
     return f;
 }
 
-/* ---- which host ------------------------------------------------------------------------------------------------- */
-
-static int check_host(struct cyg_h1_head *h) {
-    if (CYG_UNLIKELY(!(h->seen & BIT(CYG_HTTP_HOST))))
-        return h->version >= 11 ? cyg_h1_fail(h, CYG_H1_R_NO_HOST) : CYG_H1_DONE;
-    if (h->again & BIT(CYG_HTTP_HOST)) return cyg_h1_fail(h, CYG_H1_R_TWO_HOSTS);
-    cyg_str host = next_with(h->fields, CYG_HTTP_HOST)->value;
-    if (!cyg_h1_authority_ok(host, false)) return cyg_h1_fail(h, CYG_H1_R_BAD_HOST);
-    if (h->host.p == NULL) h->host = host; /* else that of the absolute-form target, which comes first */
-    return CYG_H1_DONE;
-}
-
-/* ---- where the body ends ---------------------------------------------------------------------------------------- */
-
-static bool parse_length(cyg_str s, int64_t *out) {
-    uint64_t v = 0;
-    if (s.n == 0) return false;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned digit = (unsigned)(s.p[i] - '0');
-        if (digit > 9 || v > ((uint64_t)INT64_MAX - digit) / 10) return false;
-        v = v * 10 + digit;
-    }
-    *out = (int64_t)v;
-    return true;
-}
-
-/* Only "chunked" alone is taken. A message with another coding before it could be framed, but Transfer-Encoding is hop-by-hop:
- * its body would be passed on without the name of the coding that it still has. */
-static int check_codings(struct cyg_h1_head *h) {
-    unsigned codings = 0, chunked = 0;
-    bool last_chunked = false, bad_list = false;
-    if (h->version == 10) return cyg_h1_fail(h, CYG_H1_R_CODING_HTTP10);
-    if (h->seen & BIT(CYG_HTTP_CONTENT_LENGTH)) return cyg_h1_fail(h, CYG_H1_R_LENGTH_AND_CODING);
-    for (unsigned i = 0; i < h->nfields; i++) {
-        if (h->fields[i].id != CYG_HTTP_TRANSFER_ENCODING) continue;
-        cyg_str list = h->fields[i].value, coding;
-        for (bool more = true; cyg_h1_next_element(&list, &coding, &more); codings++) {
-            if (coding.n == 0) bad_list = true;
-            last_chunked = cyg_h1_is_word(coding, "chunked");
-            chunked += last_chunked;
-        }
-    }
-    if (bad_list || chunked > 1 || !last_chunked) return cyg_h1_fail(h, CYG_H1_R_BAD_CODING);
-    if (codings > 1) return cyg_h1_fail(h, CYG_H1_R_CODING);
-    h->framing = CYG_H1_CHUNKED;
-    return CYG_H1_DONE;
-}
-
-/* Sets the framing when a field names one. Two equal Content-Lengths are refused like two different ones: no client needs
- * them, and whoever is behind us may take the first, the last or the joined list. For that reason "5, 5" is no number too. */
-static int read_framing(struct cyg_h1_head *h) {
-    if (h->seen & BIT(CYG_HTTP_TRANSFER_ENCODING)) return check_codings(h);
-    if (!(h->seen & BIT(CYG_HTTP_CONTENT_LENGTH))) return CYG_H1_DONE;
-    if (h->again & BIT(CYG_HTTP_CONTENT_LENGTH)) return cyg_h1_fail(h, CYG_H1_R_TWO_LENGTHS);
-    if (!parse_length(next_with(h->fields, CYG_HTTP_CONTENT_LENGTH)->value, &h->content_length))
-        return cyg_h1_fail(h, CYG_H1_R_BAD_LENGTH);
-    h->framing = CYG_H1_LENGTH;
-    return CYG_H1_DONE;
-}
-
-/* ---- whether the connection goes on ----------------------------------------------------------------------------- */
+/* ---- what only some heads have ---------------------------------------------------------------------------------- */
 
 static void read_connection(struct cyg_h1_head *h) {
     bool close = false, keep_alive = false, upgrade = false;
@@ -96,44 +36,6 @@ static void read_connection(struct cyg_h1_head *h) {
     }
     h->keep_alive = !close && (h->version >= 11 || keep_alive);
     h->upgrade = upgrade && (h->seen & BIT(CYG_HTTP_UPGRADE)) && h->version >= 11; /* not for 1.0: RFC 9110, 7.8 */
-}
-
-static inline void read_persistence(struct cyg_h1_head *h) {
-    h->keep_alive = h->version >= 11;
-    if (h->seen & BIT(CYG_HTTP_CONNECTION)) read_connection(h);
-}
-
-/* ---- all together ----------------------------------------------------------------------------------------------- */
-
-static CYG_COLD int check_expect(struct cyg_h1_head *h) {
-    for (unsigned i = 0; i < h->nfields; i++)
-        if (h->fields[i].id == CYG_HTTP_EXPECT && !cyg_h1_is_word(h->fields[i].value, "100-continue"))
-            return cyg_h1_fail(h, CYG_H1_R_EXPECT);
-    h->expect_continue = h->version >= 11; /* an older client does not wait for it */
-    return CYG_H1_DONE;
-}
-
-int cyg_h1_finish_request(struct cyg_h1_head *h) {
-    if (check_host(h) < 0 || read_framing(h) < 0) return CYG_H1_ERROR;
-    if (CYG_UNLIKELY(h->seen & BIT(CYG_HTTP_EXPECT)) && check_expect(h) < 0) return CYG_H1_ERROR;
-    if (h->framing == CYG_H1_NO_BODY) h->content_length = 0;
-    read_persistence(h);
-    return CYG_H1_DONE;
-}
-
-int cyg_h1_finish_response(struct cyg_h1_head *h, cyg_str request_method) {
-    read_persistence(h);
-    bool tunnel = h->status / 100 == 2 && cyg_str_eq(request_method, CYG_STR("CONNECT"));
-    bool never = h->status < 200 || h->status == 204 || tunnel; /* what they say about a body is not even read */
-    if (!never && read_framing(h) < 0) return CYG_H1_ERROR;
-    if (CYG_UNLIKELY(never || h->status == 304) || cyg_str_eq(request_method, CYG_STR("HEAD"))) {
-        h->framing = CYG_H1_NO_BODY;
-        h->content_length = 0;
-    } else if (h->framing == CYG_H1_NO_BODY) {
-        h->framing = CYG_H1_UNTIL_CLOSE;
-        h->keep_alive = false;
-    }
-    return CYG_H1_DONE;
 }
 
 static bool starts_with(cyg_str s, cyg_str prefix) {
@@ -165,4 +67,97 @@ bool cyg_h1_connection_names(const struct cyg_h1_head *h, cyg_str name) {
             if (option.n > 0 && cyg_str_eq_nocase(option, name)) return true;
     }
     return false;
+}
+
+/* Only "chunked" alone is taken. A message with another coding before it could be framed, but Transfer-Encoding is hop-by-hop:
+ * its body would be passed on without the name of the coding that it still has. */
+static __attribute__((noinline)) int check_codings(struct cyg_h1_head *h) {
+    unsigned codings = 0, chunked = 0;
+    bool last_chunked = false, bad_list = false;
+    if (h->version == 10) return cyg_h1_fail(h, CYG_H1_R_CODING_HTTP10);
+    if (h->seen & BIT(CYG_HTTP_CONTENT_LENGTH)) return cyg_h1_fail(h, CYG_H1_R_LENGTH_AND_CODING);
+    for (unsigned i = 0; i < h->nfields; i++) {
+        if (h->fields[i].id != CYG_HTTP_TRANSFER_ENCODING) continue;
+        cyg_str list = h->fields[i].value, coding;
+        for (bool more = true; cyg_h1_next_element(&list, &coding, &more); codings++) {
+            if (coding.n == 0) bad_list = true;
+            last_chunked = cyg_h1_is_word(coding, "chunked");
+            chunked += last_chunked;
+        }
+    }
+    if (bad_list || chunked > 1 || !last_chunked) return cyg_h1_fail(h, CYG_H1_R_BAD_CODING);
+    if (codings > 1) return cyg_h1_fail(h, CYG_H1_R_CODING);
+    h->framing = CYG_H1_CHUNKED;
+    return CYG_H1_DONE;
+}
+
+static CYG_COLD int check_expect(struct cyg_h1_head *h) {
+    for (unsigned i = 0; i < h->nfields; i++)
+        if (h->fields[i].id == CYG_HTTP_EXPECT && !cyg_h1_is_word(h->fields[i].value, "100-continue"))
+            return cyg_h1_fail(h, CYG_H1_R_EXPECT);
+    h->expect_continue = h->version >= 11; /* an older client does not wait for it */
+    return CYG_H1_DONE;
+}
+
+/* ---- what is asked of every head -------------------------------------------------------------------------------- */
+
+static bool parse_length(cyg_str s, int64_t *out) {
+    int64_t v = 0;
+    if (s.n == 0) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned)(s.p[i] - '0');
+        if (digit > 9 || __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v)) return false;
+    }
+    *out = v;
+    return true;
+}
+
+/* Sets the framing when a field names one. Two equal Content-Lengths are refused like two different ones: no client needs
+ * them, and whoever is behind us may take the first, the last or the joined list. For that reason "5, 5" is no number too. */
+static int read_framing(struct cyg_h1_head *h) {
+    if (h->seen & BIT(CYG_HTTP_TRANSFER_ENCODING)) return check_codings(h);
+    if (!(h->seen & BIT(CYG_HTTP_CONTENT_LENGTH))) return CYG_H1_DONE;
+    if (h->again & BIT(CYG_HTTP_CONTENT_LENGTH)) return cyg_h1_fail(h, CYG_H1_R_TWO_LENGTHS);
+    if (!parse_length(next_with(h->fields, CYG_HTTP_CONTENT_LENGTH)->value, &h->content_length))
+        return cyg_h1_fail(h, CYG_H1_R_BAD_LENGTH);
+    h->framing = CYG_H1_LENGTH;
+    return CYG_H1_DONE;
+}
+
+static int check_host(struct cyg_h1_head *h) {
+    if (CYG_UNLIKELY(!(h->seen & BIT(CYG_HTTP_HOST))))
+        return h->version >= 11 ? cyg_h1_fail(h, CYG_H1_R_NO_HOST) : CYG_H1_DONE;
+    if (h->again & BIT(CYG_HTTP_HOST)) return cyg_h1_fail(h, CYG_H1_R_TWO_HOSTS);
+    cyg_str host = next_with(h->fields, CYG_HTTP_HOST)->value;
+    if (!cyg_h1_authority_ok(host, false)) return cyg_h1_fail(h, CYG_H1_R_BAD_HOST);
+    if (h->host.p == NULL) h->host = host; /* else that of the absolute-form target, which comes first */
+    return CYG_H1_DONE;
+}
+
+static inline void read_persistence(struct cyg_h1_head *h) {
+    h->keep_alive = h->version >= 11;
+    if (h->seen & BIT(CYG_HTTP_CONNECTION)) read_connection(h);
+}
+
+int cyg_h1_finish_request(struct cyg_h1_head *h) {
+    if (check_host(h) < 0 || read_framing(h) < 0) return CYG_H1_ERROR;
+    if (CYG_UNLIKELY(h->seen & BIT(CYG_HTTP_EXPECT)) && check_expect(h) < 0) return CYG_H1_ERROR;
+    if (h->framing == CYG_H1_NO_BODY) h->content_length = 0;
+    read_persistence(h);
+    return CYG_H1_DONE;
+}
+
+int cyg_h1_finish_response(struct cyg_h1_head *h, cyg_str request_method) {
+    read_persistence(h);
+    bool tunnel = CYG_UNLIKELY(cyg_str_eq(request_method, CYG_STR("CONNECT"))) && h->status / 100 == 2;
+    bool never = h->status < 200 || h->status == 204 || tunnel; /* what they say about a body is not even read */
+    if (CYG_LIKELY(!never) && read_framing(h) < 0) return CYG_H1_ERROR;
+    if (CYG_UNLIKELY(never || h->status == 304 || cyg_str_eq(request_method, CYG_STR("HEAD")))) {
+        h->framing = CYG_H1_NO_BODY;
+        h->content_length = 0;
+    } else if (CYG_UNLIKELY(h->framing == CYG_H1_NO_BODY)) {
+        h->framing = CYG_H1_UNTIL_CLOSE;
+        h->keep_alive = false;
+    }
+    return CYG_H1_DONE;
 }

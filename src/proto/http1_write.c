@@ -2,72 +2,6 @@
 #include "proto/http1.h"
 #include "proto/http1_scan.h"
 
-__attribute__((noinline)) void cyg_h1_put(struct cyg_h1_out *o, const char *p, size_t n) {
-    if (CYG_UNLIKELY(n > o->cap - o->n)) {
-        o->full = true;
-        return;
-    }
-    if (n > 0) memcpy(o->p + o->n, p, n); /* an empty slice may be NULL, which memcpy must not see */
-    o->n += n;
-}
-
-void cyg_h1_put_line(struct cyg_h1_out *o, cyg_str before, cyg_str s) {
-    size_t n = before.n + s.n + 2;
-    if (CYG_UNLIKELY(n > o->cap - o->n)) {
-        o->full = true;
-        return;
-    }
-    char *to = o->p + o->n;
-    o->n += n;
-    memcpy(to, before.p, before.n);
-    to += before.n;
-    if (s.n > 0) memcpy(to, s.p, s.n);
-    memcpy(to + s.n, "\r\n", 2);
-}
-
-static cyg_str decimal(char digits[20], uint64_t v) {
-    size_t i = 20;
-    do digits[--i] = (char)('0' + v % 10);
-    while (v /= 10);
-    return (cyg_str){digits + i, 20 - i};
-}
-
-void cyg_h1_put_uint(struct cyg_h1_out *o, uint64_t v) {
-    char digits[20];
-    cyg_h1_put_str(o, decimal(digits, v));
-}
-
-void cyg_h1_put_uint_line(struct cyg_h1_out *o, cyg_str before, uint64_t v) {
-    char digits[20];
-    cyg_h1_put_line(o, before, decimal(digits, v));
-}
-
-void cyg_h1_put_field(struct cyg_h1_out *o, cyg_str name, cyg_str value) {
-    cyg_h1_put_str(o, name);
-    cyg_h1_put_line(o, CYG_STR(": "), value);
-}
-
-void cyg_h1_put_request_line(struct cyg_h1_out *o, cyg_str method, cyg_str target) {
-    cyg_h1_put_str(o, method);
-    cyg_h1_put_lit(o, " ");
-    cyg_h1_put_line(o, target, CYG_STR(" HTTP/1.1"));
-}
-
-/* A status that is not of three digits would not be read by anybody: it goes out as 500. */
-static __attribute__((noinline)) void put_any_status(struct cyg_h1_out *o, int status) {
-    if (status < 100 || status > 999) status = 500;
-    cyg_h1_put_lit(o, "HTTP/1.1 ");
-    cyg_h1_put_uint(o, (uint64_t)status);
-    cyg_h1_put_line(o, CYG_STR(" "), cyg_str_of(cyg_http_status_text(status))); /* the space stands before an empty reason too */
-}
-
-void cyg_h1_put_status_line(struct cyg_h1_out *o, int status) {
-    if (CYG_LIKELY(status == 200))
-        cyg_h1_put_lit(o, "HTTP/1.1 200 OK\r\n");
-    else
-        put_any_status(o, status);
-}
-
 static void two_digits(char *out, unsigned v) {
     out[0] = (char)('0' + v / 10);
     out[1] = (char)('0' + v % 10);
@@ -102,4 +36,72 @@ bool cyg_h1_name_ok(cyg_str name) { return name.n > 0 && cyg_h1_all(name, CYG_H1
 
 bool cyg_h1_value_ok(cyg_str value) {
     return value.n == 0 || cyg_h1_scan(value.p, value.p + value.n, CYG_H1_VALUE) == value.p + value.n;
+}
+
+static cyg_str decimal(char digits[20], uint64_t v) {
+    char *d = digits + 20;
+    do *--d = (char)('0' + v % 10);
+    while (v /= 10);
+    return (cyg_str){d, (size_t)(digits + 20 - d)};
+}
+
+void cyg_h1_put_uint(struct cyg_h1_out *o, uint64_t v) {
+    char digits[20];
+    cyg_h1_put_str(o, decimal(digits, v));
+}
+
+void cyg_h1_put_field(struct cyg_h1_out *o, cyg_str name, cyg_str value) {
+    cyg_h1_put_str(o, name);
+    cyg_h1_put_line(o, CYG_STR(": "), value);
+}
+
+void cyg_h1_put_request_line(struct cyg_h1_out *o, cyg_str method, cyg_str target) {
+    cyg_h1_put_str(o, method);
+    cyg_h1_put_lit(o, " ");
+    cyg_h1_put_line(o, target, CYG_STR(" HTTP/1.1"));
+}
+
+/* A status that is not of three digits would not be read by anybody: it goes out as 500. */
+static __attribute__((noinline)) void put_any_status(struct cyg_h1_out *o, int status) {
+    if (status < 100 || status > 999) status = 500;
+    cyg_h1_put_lit(o, "HTTP/1.1 ");
+    cyg_h1_put_uint(o, (uint64_t)status);
+    cyg_h1_put_line(o, CYG_STR(" "), cyg_str_of(cyg_http_status_text(status))); /* the space stands before an empty reason too */
+}
+
+/* ---- what every head is made of --------------------------------------------------------------------------------- */
+
+__attribute__((noinline)) void cyg_h1_put(struct cyg_h1_out *o, const char *p, size_t n) {
+    if (CYG_UNLIKELY(n > o->cap - o->n)) {
+        o->full = true;
+        return;
+    }
+    if (n > 0) memcpy(o->p + o->n, p, n); /* an empty slice may be NULL, which memcpy must not see */
+    o->n += n;
+}
+
+void cyg_h1_put_line(struct cyg_h1_out *o, cyg_str before, cyg_str s) {
+    size_t n = before.n + s.n + 2;
+    if (CYG_UNLIKELY(n > o->cap - o->n)) {
+        o->full = true;
+        return;
+    }
+    char *to = o->p + o->n;
+    o->n += n;
+    memcpy(to, before.p, before.n);
+    to += before.n;
+    if (s.n > 0) memcpy(to, s.p, s.n);
+    memcpy(to + s.n, "\r\n", 2);
+}
+
+void cyg_h1_put_uint_line(struct cyg_h1_out *o, cyg_str before, uint64_t v) {
+    char digits[20];
+    cyg_h1_put_line(o, before, decimal(digits, v));
+}
+
+void cyg_h1_put_status_line(struct cyg_h1_out *o, int status) {
+    if (CYG_LIKELY(status == 200))
+        cyg_h1_put_lit(o, "HTTP/1.1 200 OK\r\n");
+    else
+        put_any_status(o, status);
 }
