@@ -268,7 +268,7 @@ static inline struct cyg_h1_out http_x_out(struct http_x *x) {
     return (struct cyg_h1_out){.p = x->out, .n = x->out_n, .cap = x->out_cap, .full = false};
 }
 
-/* date.c: "Date: ...\r\n" of now, 37 bytes. */
+/* date.c: "Date: ...\r\n" of now, 37 bytes; asks for room for 40, as it is copied by words. */
 #define HTTP_DATE_BYTES 37
 void http_put_date(struct cyg_h1_out *o);
 
