@@ -103,15 +103,35 @@ struct cyg_h1_out {
     bool full;
 };
 
-/* Out of line on purpose: a head is some twenty of these calls, and each copy would be a cache line of code or two. */
-void cyg_h1_put(struct cyg_h1_out *o, const char *p, size_t n);
+/* In place, so that literals are a few stores: calls were tried (docs/internals/performance.md). */
+static inline void cyg_h1_put(struct cyg_h1_out *o, const char *p, size_t n) {
+    if (CYG_UNLIKELY(n > o->cap - o->n)) {
+        o->full = true;
+        return;
+    }
+    if (n > 0) memcpy(o->p + o->n, p, n); /* an empty slice may be NULL, which memcpy must not see */
+    o->n += n;
+}
 static inline void cyg_h1_put_str(struct cyg_h1_out *o, cyg_str s) { cyg_h1_put(o, s.p, s.n); }
 #define cyg_h1_put_lit(o, lit) cyg_h1_put((o), "" lit, sizeof(lit) - 1)
 
 /* before (not NULL), s and CRLF, all of it or nothing. */
-void cyg_h1_put_line(struct cyg_h1_out *o, cyg_str before, cyg_str s);
-void cyg_h1_put_uint_line(struct cyg_h1_out *o, cyg_str before, uint64_t v); /* the same with a decimal number */
+static inline void cyg_h1_put_line(struct cyg_h1_out *o, cyg_str before, cyg_str s) {
+    size_t n = before.n + s.n + 2;
+    if (CYG_UNLIKELY(n > o->cap - o->n)) {
+        o->full = true;
+        return;
+    }
+    char *to = o->p + o->n;
+    o->n += n;
+    memcpy(to, before.p, before.n);
+    to += before.n;
+    if (s.n > 0) memcpy(to, s.p, s.n);
+    memcpy(to + s.n, "\r\n", 2);
+}
 
+/* The same with a decimal number. */
+void cyg_h1_put_uint_line(struct cyg_h1_out *o, cyg_str before, uint64_t v);
 void cyg_h1_put_uint(struct cyg_h1_out *o, uint64_t v);                             /* decimal */
 void cyg_h1_put_field(struct cyg_h1_out *o, cyg_str name, cyg_str value);           /* "name: value\r\n" */
 void cyg_h1_put_request_line(struct cyg_h1_out *o, cyg_str method, cyg_str target); /* "GET /a HTTP/1.1\r\n" */

@@ -69,31 +69,6 @@ static __attribute__((noinline)) void put_any_status(struct cyg_h1_out *o, int s
     cyg_h1_put_line(o, CYG_STR(" "), cyg_str_of(cyg_http_status_text(status))); /* the space stands before an empty reason too */
 }
 
-/* ---- what every head is made of --------------------------------------------------------------------------------- */
-
-__attribute__((noinline)) void cyg_h1_put(struct cyg_h1_out *o, const char *p, size_t n) {
-    if (CYG_UNLIKELY(n > o->cap - o->n)) {
-        o->full = true;
-        return;
-    }
-    if (n > 0) memcpy(o->p + o->n, p, n); /* an empty slice may be NULL, which memcpy must not see */
-    o->n += n;
-}
-
-void cyg_h1_put_line(struct cyg_h1_out *o, cyg_str before, cyg_str s) {
-    size_t n = before.n + s.n + 2;
-    if (CYG_UNLIKELY(n > o->cap - o->n)) {
-        o->full = true;
-        return;
-    }
-    char *to = o->p + o->n;
-    o->n += n;
-    memcpy(to, before.p, before.n);
-    to += before.n;
-    if (s.n > 0) memcpy(to, s.p, s.n);
-    memcpy(to + s.n, "\r\n", 2);
-}
-
 void cyg_h1_put_uint_line(struct cyg_h1_out *o, cyg_str before, uint64_t v) {
     char digits[20];
     cyg_h1_put_line(o, before, decimal(digits, v));
