@@ -39,9 +39,10 @@ static void put_fields(struct cyg_h1_out *o, const struct cyg_h1_head *h, uint64
 
 /* Max-Forwards counts hops for these two alone; the caller has answered a 0. Source: RFC 9110 section 7.6.2. */
 static CYG_COLD void put_max_forwards(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
-    bool counts = cyg_str_eq(h->method, CYG_STR("OPTIONS")) || cyg_str_eq(h->method, CYG_STR("TRACE"));
+    bool counted = cyg_str_eq(h->method, CYG_STR("OPTIONS")) || cyg_str_eq(h->method, CYG_STR("TRACE"));
     for (const cyg_http_field *f = h->fields, *end = f + h->nfields; f < end; f++) {
         if (f->id != CYG_HTTP_MAX_FORWARDS) continue;
+        bool counts = counted;
         uint64_t v = 0;
         for (size_t i = 0; counts && i < f->value.n; i++) {
             if (f->value.p[i] < '0' || f->value.p[i] > '9' || v > 100000)
