@@ -107,6 +107,17 @@ CYG_API cyg_conn *cyg_http_req_conn(const cyg_http_req *req);      /* borrowed *
 CYG_API cyg_time cyg_http_req_start(const cyg_http_req *req);      /* when its first byte was seen */
 CYG_API uint64_t cyg_http_req_body_bytes(const cyg_http_req *req); /* body bytes read so far, after chunk decoding */
 
+/* What there is to know when the handler begins, each as by its function above, in one call: for handlers that want most of it. */
+typedef struct cyg_http_req_info {
+    cyg_str method, target, path, host;
+    cyg_str peer_text, peer_ip_text;
+    const cyg_http_field *fields;
+    size_t nfields;
+    cyg_time start;
+    int version;
+} cyg_http_req_info;
+CYG_API void cyg_http_req_get_info(const cyg_http_req *req, cyg_http_req_info *out);
+
 /* A "{name}" of the mux pattern that matched, or empty. */
 CYG_API cyg_str cyg_http_param(const cyg_http_req *req, const char *name);
 
@@ -160,6 +171,15 @@ CYG_API void cyg_http_res_close(cyg_http_res *res);
 CYG_API int cyg_http_res_status(const cyg_http_res *res);          /* 0 until it begins */
 CYG_API uint64_t cyg_http_res_body_bytes(const cyg_http_res *res); /* body bytes written so far */
 CYG_API bool cyg_http_res_failed(const cyg_http_res *res);         /* a write failed: the client is gone */
+
+/* How an answer and its request have gone so far, each as by its function, in one call: for logs and counters. */
+typedef struct cyg_http_res_info {
+    uint64_t body_bytes;     /* cyg_http_res_body_bytes */
+    uint64_t req_body_bytes; /* cyg_http_req_body_bytes */
+    int status;
+    bool failed;
+} cyg_http_res_info;
+CYG_API void cyg_http_res_get_info(const cyg_http_res *res, cyg_http_res_info *out);
 
 /* ---- mux -------------------------------------------------------------------------------------------------------- */
 

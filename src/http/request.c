@@ -30,12 +30,20 @@ static cyg_str origin_form(cyg_str t) {
     return t;
 }
 
-cyg_str cyg_http_req_path(const cyg_http_req *req) {
-    cyg_str t = req->h.target;
-    if (HTTP_UNLIKELY(t.n == 0 || t.p[0] != '/')) t = origin_form(t);
+/* Of a target that does not begin with its path. */
+static CYG_COLD cyg_str path_of_other(cyg_str target) {
+    cyg_str t = origin_form(target);
     const char *q = t.n ? memchr(t.p, '?', t.n) : NULL;
     if (!q) return t;
     return q > t.p ? (cyg_str){t.p, (size_t)(q - t.p)} : CYG_STR("/");
+}
+
+cyg_str cyg_http_req_path(const cyg_http_req *req) {
+    cyg_str t = req->h.target;
+    if (HTTP_UNLIKELY(t.n == 0 || t.p[0] != '/')) return path_of_other(t);
+    size_t n = 1;
+    while (n < t.n && t.p[n] != '?') n++; /* at the end before a call of memchr would be: most paths are short */
+    return (cyg_str){t.p, n};
 }
 
 cyg_str cyg_http_req_query(const cyg_http_req *req) {
@@ -77,6 +85,21 @@ cyg_str cyg_http_req_peer_ip_text(const cyg_http_req *req) {
 }
 
 cyg_conn *cyg_http_req_conn(const cyg_http_req *req) { return req->x->hc->c; }
+
+void cyg_http_req_get_info(const cyg_http_req *req, cyg_http_req_info *out) {
+    struct http_conn *hc = req->x->hc;
+    http_conn_peer(hc);
+    out->path = cyg_http_req_path(req);
+    out->method = req->h.method;
+    out->target = req->h.target;
+    out->host = req->h.host;
+    out->peer_text = (cyg_str){hc->peer_text, hc->peer_text_n};
+    out->peer_ip_text = (cyg_str){hc->peer_text + hc->peer_ip_at, hc->peer_ip_n};
+    out->fields = req->h.fields;
+    out->nfields = req->h.nfields;
+    out->start = req->start;
+    out->version = req->h.version;
+}
 
 cyg_str cyg_http_param(const cyg_http_req *req, const char *name) {
     cyg_str want = cyg_str_of(name);

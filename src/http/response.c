@@ -221,6 +221,13 @@ int cyg_http_res_status(const cyg_http_res *res) { return res->status; }
 uint64_t cyg_http_res_body_bytes(const cyg_http_res *res) { return res->body_bytes; }
 bool cyg_http_res_failed(const cyg_http_res *res) { return res->x->write_err < 0; }
 
+void cyg_http_res_get_info(const cyg_http_res *res, cyg_http_res_info *out) {
+    out->body_bytes = res->body_bytes;
+    out->req_body_bytes = cyg_http_req_body_bytes(res->req);
+    out->status = res->status;
+    out->failed = cyg_http_res_failed(res);
+}
+
 /* ---- answers of our own ----------------------------------------------------------------------------------------- */
 
 void http_refuse(struct http_x *x, cyg_http_req *req, int status, const char *reason) {

@@ -257,6 +257,39 @@ TEST(test_accessors_tell_what_came) {
     return 0;
 }
 
+static bool same(cyg_str a, cyg_str b) { return a.p == b.p && a.n == b.n; }
+
+static void infos(cyg_http_req *req, cyg_http_res *res, void *arg) {
+    cyg_http_req_info q;
+    cyg_http_res_info before, after;
+    size_t n;
+    cyg_str piece;
+    cyg_http_req_get_info(req, &q);
+    bool told = same(q.method, cyg_http_req_method(req)) && same(q.target, cyg_http_req_target(req)) &&
+                same(q.path, cyg_http_req_path(req)) && same(q.host, cyg_http_req_host(req)) &&
+                same(q.peer_text, cyg_http_req_peer_text(req)) && same(q.peer_ip_text, cyg_http_req_peer_ip_text(req)) &&
+                q.fields == cyg_http_req_fields(req, &n) && q.nfields == n && q.start == cyg_http_req_start(req) &&
+                q.version == cyg_http_req_version(req) && q.version == 10 && q.peer_ip_text.n > 0;
+    cyg_http_res_get_info(res, &before);
+    told = told && before.status == 0 && before.body_bytes == 0 && before.req_body_bytes == 0 && !before.failed;
+    while (cyg_http_req_next(req, &piece) >= 0) {}
+    cyg_http_send(res, 201, NULL, "told", 4);
+    cyg_http_res_get_info(res, &after);
+    told = told && after.status == 201 && after.body_bytes == 4 && after.req_body_bytes == 7 && !after.failed;
+    __atomic_store_n((int *)arg, told ? 1 : 2, __ATOMIC_RELEASE);
+}
+
+TEST(test_infos_tell_what_the_accessors_do) {
+    struct server sv;
+    int told = 0;
+    CHECK(server_up(&sv, infos, &told, NULL) == 0);
+    struct text *t = ask(&sv.addr, "POST /a?b HTTP/1.0\r\nHost: h\r\nX-A: v\r\nContent-Length: 7\r\n\r\n1234567");
+    CHECK(has(t, "201 Created"));
+    CHECK(__atomic_load_n(&told, __ATOMIC_ACQUIRE) == 1);
+    CHECK(server_down(&sv) == 0);
+    return 0;
+}
+
 static void informs(cyg_http_req *req, cyg_http_res *res, void *arg) {
     (void)req, (void)arg;
     cyg_http_field f = {CYG_STR("Link"), CYG_STR("</s.css>"), 0};
@@ -292,6 +325,7 @@ int main(void) {
         cmocka_unit_test(test_clients_that_leave_early_are_forgotten),
         cmocka_unit_test(test_handler_that_says_nothing_answers_200),
         cmocka_unit_test(test_accessors_tell_what_came),
+        cmocka_unit_test(test_infos_tell_what_the_accessors_do),
         cmocka_unit_test(test_interim_answers_go_to_1_1_only),
     };
     return RUN(tests);
