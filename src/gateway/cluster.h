@@ -37,11 +37,11 @@ struct cyg_gw_upstream {
     struct cyg_gw_upstream *next; /* guarded by the registry's lock, as refs */
     size_t refs;
     char *cluster, *address; /* names, NUL-terminated; its own */
+    cyg_http_pool *pool;
     struct cyg_gw_access_run logged;
     cyg_addr addr;
     struct cyg_gw_pool settings;
     cyg_duration connect_timeout;
-    cyg_http_pool *pool;
     struct { /* connections that are not the pool's: dial.c's; atomic */
         uint64_t dials, dial_errors, open;
     } direct;

@@ -6,7 +6,7 @@
 #define ROW(word, status, flags, text) \
     { word, status, text, CYG_GW_ACCESS_OUTCOME(flags, word) }
 
-static const struct cyg_gw_reason_info infos[CYG_GW_REASONS] = {
+const struct cyg_gw_reason_info cyg_gw_reasons[CYG_GW_REASONS] = {
     [CYG_GW_VIA_UPSTREAM] = ROW("via_upstream", 0, "-", ""),
     [CYG_GW_ROUTE_NOT_FOUND] = ROW("route_not_found", 404, "NR", "no route for this host and path"),
     [CYG_GW_NO_HEALTHY_UPSTREAM] = ROW("no_healthy_upstream", 503, "UF,UH", "no endpoint of the cluster takes connections"),
@@ -20,8 +20,6 @@ static const struct cyg_gw_reason_info infos[CYG_GW_REASONS] = {
     [CYG_GW_CLIENT_BODY_ERROR] = ROW("client_body_error", 400, "DPE", "the request's body could not be read"),
     [CYG_GW_NOT_ALLOWED] = ROW("upgrade_not_supported", 501, "-", "this gateway does not pass on upgrades or CONNECT"),
 };
-
-const struct cyg_gw_reason_info *cyg_gw_reason_info(enum cyg_gw_reason r) { return &infos[r]; }
 
 enum cyg_gw_reason cyg_gw_reason_of(cyg_http_forward_status s) {
     switch (s) {
@@ -43,5 +41,5 @@ enum cyg_gw_reason cyg_gw_reason_of(cyg_http_forward_status s) {
 int cyg_gw_reason_status(enum cyg_gw_reason r, int err) {
     if (r == CYG_GW_CLIENT_BODY_ERROR && err == CYG_ETIMEDOUT) return 408;
     if (r == CYG_GW_CLIENT_BODY_ERROR && err == CYG_ELIMIT) return 413;
-    return infos[r].status;
+    return cyg_gw_reasons[r].status;
 }

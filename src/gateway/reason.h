@@ -28,7 +28,8 @@ struct cyg_gw_reason_info {
     const char *text; /* the answer's body, one sentence */
     cyg_str logged;   /* the access log's run of response_flags ("-": none) and response_code_details */
 };
-const struct cyg_gw_reason_info *cyg_gw_reason_info(enum cyg_gw_reason r);
+extern const struct cyg_gw_reason_info cyg_gw_reasons[CYG_GW_REASONS];
+static inline const struct cyg_gw_reason_info *cyg_gw_reason_info(enum cyg_gw_reason r) { return &cyg_gw_reasons[r]; }
 
 /* The reason for the end of a forward. */
 enum cyg_gw_reason cyg_gw_reason_of(cyg_http_forward_status s);

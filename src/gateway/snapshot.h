@@ -21,12 +21,19 @@ struct cyg_gw_context {
     cyg_waitgroup workers; /* goroutines that drain what a reload took away, or free a snapshot */
 };
 
+/* A route of an HTTP listener, or what has no route, in force. */
+struct cyg_gw_route_state {
+    const struct cyg_gw_route *route; /* NULL: none; nor members, then */
+    struct cyg_gw_members *members;   /* of its cluster */
+    struct cyg_gw_access_run logged;
+    struct cyg_gw_traffic traffic;
+};
+
 /* One listener of the document. */
 struct cyg_gw_front {
     const struct cyg_gw_listener *config;
-    struct cyg_gw_router *router; /* http, as traffic and refusals */
-    struct cyg_gw_traffic *traffic; /* one a route, in the order of config->routes, and one for requests without a route */
-    struct cyg_gw_access_run *logged; /* the same: what the log says of the route */
+    struct cyg_gw_router *router;      /* http, as routes and refusals */
+    struct cyg_gw_route_state *routes; /* in the order of config->routes, and one more for requests without a route */
     struct cyg_gw_refusals refusals;
     struct cyg_gw_l4 *l4;               /* tcp, udp; else NULL */
     struct cyg_gw_proxy_counters proxy; /* with proxy_protocol */
@@ -53,9 +60,9 @@ void cyg_gw_snapshot_free(struct cyg_gw_snapshot *s);
 /* The same on a goroutine of its own, counted in context->workers: freeing may wait for the log to be written. */
 void cyg_gw_snapshot_free_later(void *snapshot);
 
-/* Where a route's, or no route's, traffic and run are. */
-static inline size_t cyg_gw_front_index(const struct cyg_gw_front *f, const struct cyg_gw_route *route) {
-    return route ? (size_t)(route - f->config->routes) : f->config->nroutes;
+/* The state of a route, or of NULL: no route. */
+static inline struct cyg_gw_route_state *cyg_gw_front_route(const struct cyg_gw_front *f, const struct cyg_gw_route *route) {
+    return &f->routes[route ? (size_t)(route - f->config->routes) : f->config->nroutes];
 }
 
 #endif
