@@ -6,7 +6,7 @@
 #include <time.h>
 
 struct cell {
-    uint64_t count; /* atomic; two threads meet here only while a P changes hands */
+    uint64_t count; /* begins at the shard's number, in the upper 12 bits; atomic; two threads meet here only while a P changes hands */
 } __attribute__((aligned(64)));
 
 struct cyg_gw_ids {
@@ -22,6 +22,7 @@ struct cyg_gw_ids *cyg_gw_ids_new(unsigned shards) {
     if (posix_memalign((void **)&ids, 64, size) != 0) return NULL;
     memset(ids, 0, size);
     ids->shards = shards;
+    for (unsigned i = 0; i < shards; i++) ids->cells[i].count = (uint64_t)i << 52;
     if (getrandom(ids->key, sizeof ids->key, 0) != sizeof ids->key) {
         /* Only a kernel without entropy gets here; times still keep two processes apart. */
         struct timespec ts;
@@ -43,33 +44,41 @@ static uint64_t mix(uint64_t x) {
     return x ^ x >> 33;
 }
 
-/* The last `bytes` bytes of v as digits. Returns: behind them. */
-static inline char *put_hex(char *w, uint64_t v, int bytes) {
-#define ROW(d) d "0" d "1" d "2" d "3" d "4" d "5" d "6" d "7" d "8" d "9" d "a" d "b" d "c" d "d" d "e" d "f"
-    static const char pairs[] = ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6") ROW("7") ROW("8")
-        ROW("9") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f");
-#undef ROW
-    for (int at = bytes - 1; at >= 0; at--, w += 2) memcpy(w, pairs + 2 * (v >> 8 * at & 0xff), 2);
-    return w;
+/* Out of line: an id takes two of them. */
+static __attribute__((noinline)) uint64_t mix_twice(uint64_t x, uint64_t first, uint64_t second) {
+    return mix(mix(x + first) ^ second);
+}
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef int8_t signed16 __attribute__((vector_size(16)));
+
+static inline bytes16 digits(bytes16 v) { return v + '0' + ((bytes16)((signed16)v > 9) & ('a' - '0' - 10)); }
+
+/* The bytes of a and b as digits, all at once. */
+static inline void put_hex(char out[32], uint64_t a, uint64_t b) {
+    typedef uint64_t words2 __attribute__((vector_size(16)));
+    bytes16 bytes = (bytes16)(words2){a, b}, high = bytes >> 4, low = bytes & 15;
+    bytes16 first = digits(__builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+    bytes16 last =
+        digits(__builtin_shufflevector(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+    memcpy(out, &first, 16);
+    memcpy(out + 16, &last, 16);
 }
 
 void cyg_gw_ids_next(struct cyg_gw_ids *ids, unsigned shard, char out[CYG_GW_REQUEST_ID_BYTES]) {
-    if (shard >= ids->shards) shard %= ids->shards;
+    if (CYG_UNLIKELY(shard >= ids->shards)) shard %= ids->shards;
     uint64_t count = __atomic_fetch_add(&ids->cells[shard].count, 1, __ATOMIC_RELAXED);
-    uint64_t c = (uint64_t)shard << 52 | (count & ((1ull << 52) - 1));
-    uint64_t hi = mix(mix(c + ids->key[0]) ^ ids->key[1]);
-    uint64_t lo = mix(mix(~c ^ ids->key[1]) + ids->key[0]);
-    hi = (hi & ~0xf000ull) | 0x4000;
-    lo = (lo & ~(3ull << 62)) | 2ull << 62;
-    out = put_hex(out, hi >> 32, 4);
-    *out++ = '-';
-    out = put_hex(out, hi >> 16 & 0xffff, 2);
-    *out++ = '-';
-    out = put_hex(out, hi & 0xffff, 2);
-    *out++ = '-';
-    out = put_hex(out, lo >> 48, 2);
-    *out++ = '-';
-    put_hex(out, lo & 0xffffffffffffu, 6);
+    uint64_t a = mix_twice(count, ids->key[0], ids->key[1]), b = mix_twice(~count, ids->key[1], ids->key[0]);
+    char hex[32];
+    put_hex(hex, a, b);
+    memcpy(out, hex, 8);
+    memcpy(out + 9, hex + 8, 4);
+    memcpy(out + 14, hex + 12, 4);
+    memcpy(out + 19, hex + 16, 4);
+    memcpy(out + 24, hex + 20, 12);
+    out[8] = out[13] = out[18] = out[23] = '-';
+    out[14] = '4';                /* version */
+    out[19] = "89ab"[b >> 6 & 3]; /* variant */
 }
 
 bool cyg_gw_request_id_ok(cyg_str id) {
