@@ -1,13 +1,18 @@
-/* router.c: see router.h. Hosts are keys of two sets (exact names, suffixes); each host has its paths in two sets more. */
+/* router.c: see router.h. Hosts are keys of two sets (exact names, suffixes); each host has its paths in another. */
 #include "gateway/router.h"
 
 #include "gateway/keyset.h"
 
 #include <stdlib.h>
 
+/* The routes of one path of one host; one of them may be missing. */
+struct place {
+    const struct cyg_gw_route *exact, *prefix;
+};
+
 /* The routes of one host pattern. */
 struct host {
-    struct cyg_gw_keyset exact, prefix; /* value: the route */
+    struct cyg_gw_keyset paths; /* value: struct place */
     const struct cyg_gw_route *any;
 };
 
@@ -15,6 +20,7 @@ struct cyg_gw_router {
     struct cyg_gw_keyset exact, suffix; /* value: struct host */
     struct host any;
     struct host *hosts;      /* of both sets */
+    struct place *places;    /* of all hosts */
     struct cyg_gw_key *keys; /* of all sets */
 };
 
@@ -29,33 +35,47 @@ static bool seen_before(const struct cyg_gw_route *routes, size_t i) {
     return false;
 }
 
-/* Sorts the routes with like's host pattern into h, taking keys from *next. */
+/* What the sets are made of, as far as it is not used yet. */
+struct stock {
+    struct host *hosts;
+    struct place *places;
+    struct cyg_gw_key *keys;
+};
+
+static struct place *place_of(struct cyg_gw_keyset *paths, cyg_str path, struct stock *stock) {
+    for (size_t i = 0; i < paths->n; i++)
+        if (cyg_str_eq(paths->keys[i].s, path)) return paths->keys[i].value;
+    paths->keys[paths->n++] = (struct cyg_gw_key){.s = path, .value = stock->places};
+    return stock->places++;
+}
+
+/* Sorts the routes with like's host pattern into h. */
 static void fill_host(struct host *h, const struct cyg_gw_route *routes, size_t n, const struct cyg_gw_match *like,
-                      struct cyg_gw_key **next) {
-    for (int pass = 0; pass < 2; pass++) {
-        struct cyg_gw_keyset *set = pass == 0 ? &h->exact : &h->prefix;
-        *set = (struct cyg_gw_keyset){.order = CYG_GW_FORWARD, .keys = *next};
-        for (size_t i = 0; i < n; i++) {
-            const struct cyg_gw_match *m = &routes[i].match;
-            if (!same_host(m, like)) continue;
-            if (m->path_kind == CYG_GW_PATH_ANY) h->any = &routes[i];
-            if (m->path_kind != (pass == 0 ? CYG_GW_PATH_EXACT : CYG_GW_PATH_PREFIX)) continue;
-            set->keys[set->n++] = (struct cyg_gw_key){.s = m->path, .value = (void *)&routes[i]};
-        }
-        cyg_gw_keyset_seal(set);
-        *next += set->n;
+                      struct stock *stock) {
+    h->paths = (struct cyg_gw_keyset){.order = CYG_GW_FORWARD, .keys = stock->keys};
+    for (size_t i = 0; i < n; i++) {
+        const struct cyg_gw_match *m = &routes[i].match;
+        if (!same_host(m, like)) continue;
+        if (m->path_kind == CYG_GW_PATH_ANY)
+            h->any = &routes[i];
+        else if (m->path_kind == CYG_GW_PATH_EXACT)
+            place_of(&h->paths, m->path, stock)->exact = &routes[i];
+        else
+            place_of(&h->paths, m->path, stock)->prefix = &routes[i];
     }
+    cyg_gw_keyset_seal(&h->paths);
+    stock->keys += h->paths.n;
 }
 
 /* Puts the host patterns of one kind into set. */
 static void fill_hosts(struct cyg_gw_keyset *set, enum cyg_gw_host_kind kind, const struct cyg_gw_route *routes,
-                       size_t n, struct host **host, struct cyg_gw_key **next) {
-    *set = (struct cyg_gw_keyset){.order = CYG_GW_BACKWARD_FOLD, .keys = *next};
-    *next += n;
+                       size_t n, struct stock *stock) {
+    *set = (struct cyg_gw_keyset){.order = CYG_GW_BACKWARD_FOLD, .keys = stock->keys};
+    stock->keys += n;
     for (size_t i = 0; i < n; i++) {
         if (routes[i].match.host_kind != kind || seen_before(routes, i)) continue;
-        fill_host(*host, routes, n, &routes[i].match, next);
-        set->keys[set->n++] = (struct cyg_gw_key){.s = routes[i].match.host, .value = (*host)++};
+        fill_host(stock->hosts, routes, n, &routes[i].match, stock);
+        set->keys[set->n++] = (struct cyg_gw_key){.s = routes[i].match.host, .value = stock->hosts++};
     }
     cyg_gw_keyset_seal(set);
 }
@@ -64,22 +84,23 @@ struct cyg_gw_router *cyg_gw_router_new(const struct cyg_gw_route *routes, size_
     struct cyg_gw_router *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->hosts = calloc(n + 1, sizeof *r->hosts);
+    r->places = calloc(n + 1, sizeof *r->places);
     r->keys = calloc(3 * n + 1, sizeof *r->keys); /* each route a path; each may be the first of an exact host or a suffix */
-    if (!r->hosts || !r->keys) {
+    if (!r->hosts || !r->places || !r->keys) {
         cyg_gw_router_free(r);
         return NULL;
     }
-    struct host *host = r->hosts;
-    struct cyg_gw_key *next = r->keys;
-    fill_hosts(&r->exact, CYG_GW_HOST_EXACT, routes, n, &host, &next);
-    fill_hosts(&r->suffix, CYG_GW_HOST_SUFFIX, routes, n, &host, &next);
-    fill_host(&r->any, routes, n, &(struct cyg_gw_match){.host_kind = CYG_GW_HOST_ANY}, &next);
+    struct stock stock = {r->hosts, r->places, r->keys};
+    fill_hosts(&r->exact, CYG_GW_HOST_EXACT, routes, n, &stock);
+    fill_hosts(&r->suffix, CYG_GW_HOST_SUFFIX, routes, n, &stock);
+    fill_host(&r->any, routes, n, &(struct cyg_gw_match){.host_kind = CYG_GW_HOST_ANY}, &stock);
     return r;
 }
 
 void cyg_gw_router_free(struct cyg_gw_router *r) {
     if (!r) return;
     free(r->hosts);
+    free(r->places);
     free(r->keys);
     free(r);
 }
@@ -95,23 +116,34 @@ static cyg_str bare_host(cyg_str h) {
     return h;
 }
 
-static const struct cyg_gw_route *find_path(const struct host *h, cyg_str path) {
-    const struct cyg_gw_key *k = cyg_gw_keyset_equal(&h->exact, path);
-    if (!k) k = cyg_gw_keyset_longest(&h->prefix, path);
-    return k ? k->value : h->any;
+static __attribute__((noinline)) const struct cyg_gw_route *search_path(const struct host *h, cyg_str path) {
+    const struct cyg_gw_key *k = cyg_gw_keyset_longest(&h->paths, path);
+    for (; k; k = cyg_gw_keyset_shorter(&h->paths, k)) {
+        const struct place *p = k->value;
+        if (p->exact && k->s.n == path.n) return p->exact;
+        if (p->prefix) return p->prefix;
+    }
+    return h->any;
+}
+
+static inline const struct cyg_gw_route *find_path(const struct host *h, cyg_str path) {
+    return h->paths.n > 0 ? search_path(h, path) : h->any;
+}
+
+static __attribute__((noinline)) const struct cyg_gw_route *search_host(const struct cyg_gw_router *r, cyg_str host,
+                                                                        cyg_str path) {
+    host = bare_host(host);
+    const struct cyg_gw_key *k = cyg_gw_keyset_equal(&r->exact, host);
+    const struct cyg_gw_route *route = k ? find_path(k->value, path) : NULL;
+    if (route) return route;
+    for (k = cyg_gw_keyset_longest(&r->suffix, host); k; k = cyg_gw_keyset_shorter(&r->suffix, k)) {
+        if (k->s.n == host.n) continue; /* "*.example.com" is not ".example.com" itself */
+        route = find_path(k->value, path);
+        if (route) return route;
+    }
+    return find_path(&r->any, path);
 }
 
 const struct cyg_gw_route *cyg_gw_router_find(const struct cyg_gw_router *r, cyg_str host, cyg_str path) {
-    if (r->exact.n + r->suffix.n > 0) {
-        host = bare_host(host);
-        const struct cyg_gw_key *k = cyg_gw_keyset_equal(&r->exact, host);
-        const struct cyg_gw_route *route = k ? find_path(k->value, path) : NULL;
-        if (route) return route;
-        for (k = cyg_gw_keyset_longest(&r->suffix, host); k; k = cyg_gw_keyset_shorter(&r->suffix, k)) {
-            if (k->s.n == host.n) continue; /* "*.example.com" is not ".example.com" itself */
-            route = find_path(k->value, path);
-            if (route) return route;
-        }
-    }
-    return find_path(&r->any, path);
+    return r->exact.n + r->suffix.n > 0 ? search_host(r, host, path) : find_path(&r->any, path);
 }
