@@ -49,16 +49,20 @@ void cyg_gw_traffic_init(struct cyg_gw_traffic *t, cyg_metrics *registry, const 
     t->codes[common] = code_counter(t, common);
 }
 
+/* A code's first time; who comes second gets the same counter. */
+static CYG_COLD cyg_counter *begin_code(struct cyg_gw_traffic *t, int code) {
+    cyg_counter *c = code_counter(t, code);
+    __atomic_store_n(&t->codes[code], c, __ATOMIC_RELEASE);
+    return c;
+}
+
 void cyg_gw_traffic_count(struct cyg_gw_traffic *t, int code, int64_t ns, enum cyg_gw_reason reason) {
-    if (code < 0 || code >= CYG_GW_CODES) code = 0;
+    if (CYG_UNLIKELY(code < 0 || code >= CYG_GW_CODES)) code = 0;
     cyg_counter *c = __atomic_load_n(&t->codes[code], __ATOMIC_ACQUIRE);
-    if (CYG_UNLIKELY(!c)) {
-        c = code_counter(t, code); /* who comes second gets the same one */
-        __atomic_store_n(&t->codes[code], c, __ATOMIC_RELEASE);
-    }
+    if (CYG_UNLIKELY(!c)) c = begin_code(t, code);
     cyg_counter_add(c, 1);
     cyg_histogram_observe_ns(t->seconds, ns);
-    if (t->failures[reason]) cyg_counter_add(t->failures[reason], 1);
+    if (CYG_UNLIKELY(t->failures[reason])) cyg_counter_add(t->failures[reason], 1);
 }
 
 void cyg_gw_refusals_init(struct cyg_gw_refusals *r, cyg_metrics *registry, const char *listener) {

@@ -17,8 +17,8 @@ static int64_t to_ns(double seconds) {
     return ns <= -9223372036854775808.0 ? INT64_MIN : (int64_t)llround(ns);
 }
 
-/* How many bits v has: 0 for 0, 63 for INT64_MAX. */
-static inline unsigned bits_of(uint64_t v) { return v ? 64 - (unsigned)__builtin_clzll(v) : 0; }
+/* How many bits v has: 1 for 0, 63 for INT64_MAX. */
+static inline unsigned bits_of(uint64_t v) { return 64 - (unsigned)__builtin_clzll(v | 1); }
 
 static void check_bounds(const char *name, const double *bounds, size_t n) {
     if (n > CYG_METRICS_MAX_BOUNDS) cyg_fatal("metric \"%s\": more than %d bounds", name, CYG_METRICS_MAX_BOUNDS);
@@ -42,9 +42,9 @@ cyg_histogram *cyg_histogram_make(unsigned ncells, const char *name, const doubl
     memcpy(h->bounds, bounds, nbounds * sizeof *bounds);
     for (size_t i = 0; i < nbounds; i++) h->bounds_ns[i] = to_ns(bounds[i]);
     h->bounds_ns[nbounds] = INT64_MAX;
-    for (unsigned bits = 0; bits <= 64; bits++) {
+    for (unsigned bits = 1; bits <= 64; bits++) {
         /* the smallest duration of that length; a bound below it is not its bucket */
-        int64_t least = bits == 0 ? 0 : bits == 64 ? INT64_MAX : (int64_t)1 << (bits - 1);
+        int64_t least = bits == 1 ? 0 : bits == 64 ? INT64_MAX : (int64_t)1 << (bits - 1);
         while (h->bounds_ns[h->first[bits]] < least) h->first[bits]++;
     }
     return h;

@@ -69,6 +69,9 @@ struct cyg_linelog {
     struct shard shards[];
 };
 
+static inline struct buffer *active(struct shard *s) { return &s->buffers[s->active]; }
+static inline struct buffer *other(struct shard *s) { return &s->buffers[s->active ^ 1]; }
+
 /* ---- the bell ----------------------------------------------------------------------------------------------------- */
 
 static void ring(cyg_linelog *l) {
@@ -88,7 +91,7 @@ static bool has_lines(cyg_linelog *l, enum waiting what) {
     for (unsigned i = 0; i < l->nshards; i++) {
         struct shard *s = &l->shards[i];
         cyg_spin_lock(&s->lock);
-        bool yes = s->buffers[s->active].n >= enough || s->buffers[s->active ^ 1].n > 0;
+        bool yes = active(s)->n >= enough || other(s)->n > 0;
         cyg_spin_unlock(&s->lock);
         if (yes) return true;
     }
@@ -112,13 +115,17 @@ static void count_dropped(cyg_linelog *l, unsigned shard) {
     __atomic_fetch_add(&l->shards[shard].dropped, 1, __ATOMIC_RELAXED);
 }
 
-/* Under the shard's lock: the buffer with room for n bytes more; NULL: there is none. */
-static struct buffer *room_for(cyg_linelog *l, struct shard *s, size_t n) {
-    struct buffer *b = &s->buffers[s->active];
-    if (n <= l->buffer_bytes - b->n) return b;
-    if (s->buffers[s->active ^ 1].n > 0) return NULL;
+/* Under the shard's lock, when the active buffer has no room: the other, if it is free. */
+static CYG_COLD struct buffer *change_places(struct shard *s) {
+    if (other(s)->n > 0) return NULL;
     s->active ^= 1;
-    return &s->buffers[s->active];
+    return active(s);
+}
+
+/* Under the shard's lock: the buffer with room for n bytes more; NULL: there is none. */
+static inline struct buffer *room_for(cyg_linelog *l, struct shard *s, size_t n) {
+    struct buffer *b = active(s);
+    return CYG_LIKELY(n <= l->buffer_bytes - b->n) ? b : change_places(s);
 }
 
 /* Under the shard's lock: n bytes behind what b holds are a line. Returns what of the writer's waits has come true. */
@@ -131,7 +138,7 @@ static enum waiting commit(cyg_linelog *l, struct buffer *b, size_t n) {
 
 /* Takes the lock of any shard: the holder of the own one may have lost its CPU. Never waits for long; NULL when all stayed
  * locked. */
-static __attribute__((noinline)) struct shard *lock_any(cyg_linelog *l, unsigned first) {
+static CYG_COLD struct shard *lock_any(cyg_linelog *l, unsigned first) {
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < l->nshards; i++) {
             struct shard *s = &l->shards[(first + i) % l->nshards];
@@ -152,7 +159,7 @@ static inline struct shard *lock_one(cyg_linelog *l, unsigned own) {
 
 static unsigned own_shard(const cyg_linelog *l) {
     unsigned hint = cyg_proc_hint();
-    return hint < l->nshards ? hint : hint % l->nshards;
+    return CYG_LIKELY(hint < l->nshards) ? hint : hint % l->nshards;
 }
 
 /* Lets the shard go; rings if the writer waits for what has come true. */
@@ -177,11 +184,13 @@ bool cyg_linelog_write(cyg_linelog *l, const char *line, size_t n) {
     return b != NULL;
 }
 
+static CYG_COLD void leave_full(cyg_linelog *l, struct shard *s) { leave(l, s, FOR_MUCH); }
+
 char *cyg_linelog_begin(cyg_linelog *l, size_t max, cyg_linelog_room *room) {
     struct shard *s = max <= l->buffer_bytes ? lock_one(l, own_shard(l)) : NULL;
     if (!s) return NULL;
     struct buffer *b = room_for(l, s, max);
-    if (!b) return leave(l, s, FOR_MUCH), NULL;
+    if (CYG_UNLIKELY(!b)) return leave_full(l, s), NULL;
     room->shard_ = s;
     room->buffer_ = b;
     return b->p + b->n;
@@ -197,9 +206,9 @@ void cyg_linelog_end(cyg_linelog *l, cyg_linelog_room *room, size_t n) {
 /* The next buffer of a shard to be written, full from now on; NULL: there is nothing. */
 static struct buffer *take(struct shard *s) {
     cyg_spin_lock(&s->lock);
-    struct buffer *b = &s->buffers[s->active ^ 1];
-    if (b->n == 0 && s->buffers[s->active].n > 0) {
-        b = &s->buffers[s->active];
+    struct buffer *b = other(s);
+    if (b->n == 0 && active(s)->n > 0) {
+        b = active(s);
         s->active ^= 1;
     }
     if (b->n == 0) b = NULL;

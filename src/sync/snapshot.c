@@ -163,7 +163,7 @@ size_t cyg_snapshot_live(const cyg_snapshot *s) { return __atomic_load_n(&s->fam
 /* ---- reading --------------------------------------------------------------------------------------------------------------- */
 
 /* The reader has entered `from`, which is not the current one any more. */
-static uint32_t catch_up(struct cyg_snapshot *s, unsigned shard, uint32_t from) {
+static CYG_COLD uint32_t catch_up(struct cyg_snapshot *s, unsigned shard, uint32_t from) {
     uint64_t *word = &s->words[shard].w;
     uint32_t number = __atomic_load_n(&s->current, __ATOMIC_SEQ_CST);
     bool done = exchange(word, from, number, 1);
@@ -171,17 +171,19 @@ static uint32_t catch_up(struct cyg_snapshot *s, unsigned shard, uint32_t from) 
     return done ? number : SLOT_NUMBER(__atomic_fetch_add(word, SLOT_ONE, __ATOMIC_SEQ_CST));
 }
 
+/* The reader has entered a slot that shows nothing, or none. */
+static CYG_COLD void *leave_nothing(uint32_t number, unsigned shard, cyg_snapshot_hold *hold) {
+    leave(number, shard);
+    *hold = (cyg_snapshot_hold){NULL, NULL};
+    return NULL;
+}
+
 void *cyg_snapshot_get(cyg_snapshot *s, cyg_snapshot_hold *hold) {
     unsigned shard = cygrt_proc_hint() & (s->shards - 1);
     uint32_t number = SLOT_NUMBER(__atomic_fetch_add(&s->words[shard].w, SLOT_ONE, __ATOMIC_SEQ_CST));
     if (CYG_UNLIKELY(number != __atomic_load_n(&s->current, __ATOMIC_SEQ_CST))) number = catch_up(s, shard, number);
-    *hold = (cyg_snapshot_hold){NULL, NULL};
-    if (!number) return NULL;
-    struct cyg_snapshot_slot *slot = slot_of(number);
-    if (!slot->shown) {
-        leave(number, shard);
-        return NULL;
-    }
+    struct cyg_snapshot_slot *slot = slot_of(number); /* 0 has none */
+    if (CYG_UNLIKELY(!slot || !slot->shown)) return leave_nothing(number, shard, hold);
     *hold = (cyg_snapshot_hold){slot, &slot->left[shard & (slot->shards - 1)].n};
     return slot->shown;
 }
