@@ -22,7 +22,7 @@ void cyg_gw_turns_free(struct cyg_gw_turns *t) {
 size_t cyg_gw_turns_next(struct cyg_gw_turns *t, unsigned shard) {
     struct cyg_gw_turn *turn = &t->turns[shard % t->shards];
     uint32_t at = __atomic_load_n(&turn->next, __ATOMIC_RELAXED);
-    size_t i = at < t->n ? at : at % t->n;
+    size_t i = CYG_LIKELY(at < t->n) ? at : at % t->n;
     __atomic_store_n(&turn->next, i + 1 < t->n ? (uint32_t)i + 1 : 0, __ATOMIC_RELAXED);
     return i;
 }

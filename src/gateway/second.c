@@ -61,7 +61,7 @@ char *cyg_gw_second_put(struct cyg_gw_second *s, cyg_time t, char *w) {
     uint64_t text[3];
     for (int i = 0; i < 3; i++) text[i] = __atomic_load_n(&s->text[i], __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    bool torn = (seq & 1) || seq != __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
+    bool torn = CYG_UNLIKELY(seq & 1) || CYG_UNLIKELY(seq != __atomic_load_n(&s->seq, __ATOMIC_RELAXED));
     uint64_t left = (uint64_t)end - (uint64_t)t; /* of the second; huge when it is over */
     if (CYG_UNLIKELY(torn || left - 1 >= CYG_SECOND)) return put_by_clocks(s, t, w);
     memcpy(w, text, sizeof text);

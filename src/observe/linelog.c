@@ -130,7 +130,7 @@ static inline struct buffer *room_for(cyg_linelog *l, struct shard *s, size_t n)
 
 /* Under the shard's lock: n bytes behind what b holds are a line. Returns what of the writer's waits has come true. */
 static enum waiting commit(cyg_linelog *l, struct buffer *b, size_t n) {
-    bool crossed = b->n < l->enough && b->n + n >= l->enough;
+    bool crossed = CYG_UNLIKELY(b->n + n >= l->enough) && b->n < l->enough;
     b->n += n;
     b->lines++;
     return crossed ? FOR_MUCH : FOR_LINE;
@@ -198,7 +198,7 @@ char *cyg_linelog_begin(cyg_linelog *l, size_t max, cyg_linelog_room *room) {
 
 void cyg_linelog_end(cyg_linelog *l, cyg_linelog_room *room, size_t n) {
     struct shard *s = room->shard_;
-    leave(l, s, n > 0 ? commit(l, room->buffer_, n) : FOR_LINE);
+    leave(l, s, CYG_LIKELY(n > 0) ? commit(l, room->buffer_, n) : FOR_LINE);
 }
 
 /* ---- the writer --------------------------------------------------------------------------------------------------- */
