@@ -1,7 +1,7 @@
 /* retake.pml: sysmon takes the P of an M that is stuck in a user's code, without a fence on the M's way into the runtime.
  *
  * Mirrors: src/runtime/sched.h cygrt_enter, cygrt_exit; src/runtime/retake.c cygrt_enter_slow, mark, barrier, settle, cygrt_retake_round;
- * src/runtime/sched.c wait_for_p, leave_to and become as far as they store m->p, p->m and m->curg.
+ * src/runtime/sched.c wait_for_p, cygrt_leave_to and become as far as they store m->p, p->m and m->curg.
  * Has: two Ms, two Ps and sysmon, whose rounds mark any of the Ps, make one barrier for all and settle all; the barrier may be refused. An M
  * goes in and out of the runtime; inside it touches its P, or gives it away and takes a free one, perhaps the same, for another
  * goroutine; outside it may stay for ever. Whoever lost its P goes on without, in and out, until it waits for one. The real owner of each P and

@@ -40,6 +40,10 @@ struct cyg_debug_table {
 #define P(field) OFFSET("p", struct p, field)
 #define SCHED(field) OFFSET("sched", struct cygrt_sched, field)
 #define ARENA(field) OFFSET("arena", struct cygrt_arena, field)
+#define RECORDS(of, type)                                                         \
+    {of ".n_left", offsetof(type, n_records) + CYGRT_LEFT * sizeof(uint64_t)}, {  \
+        of ".n_taken", offsetof(type, n_records) + CYGRT_TAKEN * sizeof(uint64_t) \
+    }
 #define NUMBERS                                                                                                      \
     {"g.bytes", sizeof(struct g)}, {"p.bytes", sizeof(struct p)}, {"arena.bytes", sizeof(struct cygrt_arena)},       \
         {"g.magic_value", CYGRT_G_MAGIC}, {"status.free", G_FREE}, {"status.runnable", G_RUNNABLE},                  \
@@ -48,8 +52,8 @@ struct cyg_debug_table {
         {"slot.colours", CYGRT_COLOURS}, {"slot.colour_mul", CYGRT_COLOUR_MUL},                                      \
         {"slot.colour_step", CYGRT_COLOUR_STEP}, {"slot.guard", CYGRT_GUARD}, G(magic), G(status), G(reason), G(sp), \
         G(lo), G(hi), G(fn), G(ready_fn), G(line), G(file), G(name), G(id), G(parent), G(wait_obj), G(wait_fd),      \
-        G(wait_since), ARENA(base), ARENA(slots), ARENA(used), ARENA(slot_bytes), P(now), P(n_left), P(n_taken),     \
-        SCHED(state), SCHED(nprocs), SCHED(ps), SCHED(nms), SCHED(n_left), SCHED(n_taken)
+        G(wait_since), ARENA(base), ARENA(slots), ARENA(used), ARENA(slot_bytes), P(now), RECORDS("p", struct p),    \
+        SCHED(state), SCHED(nprocs), SCHED(ps), SCHED(nms), RECORDS("sched", struct cygrt_sched)
 
 CYG_API const struct cyg_debug_table cyg_debug_table = {
     .magic = {'c', 'y', 'g', 'n', 'e', 't', 'd', 'b'},

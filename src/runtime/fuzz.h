@@ -15,9 +15,11 @@ static inline uint32_t cygrt_p_random(struct p *p) {
     return p->rnd = x;
 }
 
+CYG_COLD bool cygrt_fuzz_strikes(struct p *p, uint32_t n);
+
 /* One time in n, if schedules are to be shaken. */
 static inline bool cygrt_fuzz(struct p *p, uint32_t n) {
-    return CYG_UNLIKELY(cygrt_sched.fuzz != 0) && p && (cygrt_p_random(p) >> 8) % n == 0;
+    return CYG_UNLIKELY(cygrt_sched.fuzz != 0) && cygrt_fuzz_strikes(p, n);
 }
 
 #endif

@@ -12,44 +12,52 @@
 #define CACHE 512 /* free Gs kept by a P; half of them move to the global list when there are more */
 #define GOIDS 64  /* goroutine numbers taken at once */
 
-uint64_t cygrt_goid(struct p *p) {
-    if (!p) return 1 + atomic_fetch_add_explicit(&cygrt_sched.goid_block, 1, memory_order_relaxed);
-    if (p->next_goid == p->end_goid) {
-        p->next_goid = 1 + atomic_fetch_add_explicit(&cygrt_sched.goid_block, GOIDS, memory_order_relaxed);
-        p->end_goid = p->next_goid + GOIDS;
-    }
+static CYG_COLD void take_goids(struct p *p) {
+    p->next_goid = 1 + atomic_fetch_add_explicit(&cygrt_sched.goid_block, GOIDS, memory_order_relaxed);
+    p->end_goid = p->next_goid + GOIDS;
+}
+
+static CYG_COLD uint64_t goid_without_p(void) {
+    return 1 + atomic_fetch_add_explicit(&cygrt_sched.goid_block, 1, memory_order_relaxed);
+}
+
+static inline uint64_t next_goid(struct p *p) {
+    if (CYG_UNLIKELY(p->next_goid == p->end_goid)) take_goids(p);
     return p->next_goid++;
 }
 
-struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err) {
-    struct cygrt_sched *s = &cygrt_sched;
-    unsigned cls = stack_size ? cygrt_size_class(stack_size) : s->stack_class;
-    if (!p || cls != s->stack_class) return cygrt_stack_new(cls, err);
+/* Of p's free ones, which have default stacks; NULL: none. */
+static inline struct g *get_free(struct p *p) {
     struct g *g = p->gfree;
-    if (!g) return cygrt_stack_new(cls, err);
+    if (CYG_UNLIKELY(!g)) return NULL;
     p->gfree = (struct g *)g->task.next;
     p->ngfree--;
     p->ndirty -= g->used;
     return g;
 }
 
-static void put(struct p *p, struct g *g) {
+/* A G with a stack of that size (0: the default); p may be NULL. */
+static struct g *get(struct p *p, size_t stack_size, int *err) {
+    struct cygrt_sched *s = &cygrt_sched;
+    unsigned cls = stack_size ? cygrt_size_class(stack_size) : s->stack_class;
+    struct g *g = p && cls == s->stack_class ? get_free(p) : NULL;
+    return CYG_LIKELY(g != NULL) ? g : cygrt_stack_new(cls, err);
+}
+
+static CYG_COLD void free_half(struct p *p) {
+    while (p->ngfree > CACHE / 2) cygrt_stack_free(get_free(p));
+}
+
+static inline void put(struct p *p, struct g *g) {
     atomic_store_explicit(&g->status, G_FREE, memory_order_relaxed);
-    if (!p || g->size_class != cygrt_sched.stack_class) {
+    if (CYG_UNLIKELY(!p) || CYG_UNLIKELY(g->size_class != cygrt_sched.stack_class)) {
         cygrt_stack_free(g);
         return;
     }
     g->task.next = (struct cygrt_task *)p->gfree;
     p->gfree = g;
     p->ndirty += g->used;
-    if (++p->ngfree <= CACHE) return;
-    while (p->ngfree > CACHE / 2) {
-        struct g *x = p->gfree;
-        p->gfree = (struct g *)x->task.next;
-        p->ngfree--;
-        p->ndirty -= x->used;
-        cygrt_stack_free(x);
-    }
+    if (CYG_UNLIKELY(++p->ngfree > CACHE)) free_half(p);
 }
 
 void cygrt_g_put(struct p *p, struct g *g) {
@@ -60,15 +68,15 @@ void cygrt_g_put(struct p *p, struct g *g) {
 static void from_record(struct p *p, struct g *g, struct cygrt_task *t) {
     struct cygrt_record r = cygrt_record_of(t);
     g->fn = NULL;
-    g->ready_fn = r.fn;
-    g->arg = r.arg;
-    g->why = r.why;
     g->file = NULL;
-    g->line = 0;
     atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
-    g->pin_wanted = false;
     g->parent = 0;
-    g->id = cygrt_goid(p);
+    g->id = next_goid(p);
+    g->arg = r.arg;
+    g->ready_fn = r.fn;
+    g->why = r.why;
+    g->line = 0;
+    g->pin_wanted = false;
     CYGRT_COUNT(p->n_started);
 }
 
@@ -91,7 +99,7 @@ struct g *cygrt_g_begin(struct p *p, struct cygrt_task *t) {
     struct g *g = (struct g *)t;
     int err;
     if (t->kind != CYGRT_TASK_NEW) {
-        if (!(g = cygrt_g_get(p, 0, &err))) return NULL;
+        if (CYG_UNLIKELY(!(g = get_free(p))) && !(g = cygrt_stack_new(cygrt_sched.stack_class, &err))) return NULL;
         from_record(p, g, t);
     }
     g->task.kind = CYGRT_TASK_G;
@@ -100,16 +108,22 @@ struct g *cygrt_g_begin(struct p *p, struct cygrt_task *t) {
     return g;
 }
 
-static void end(struct m *m, struct g *g) {
+static CYG_COLD void drop_detail(struct g *g) {
+    free(g->detail);
+    g->detail = NULL;
+}
+
+static CYG_COLD void count_end_without_p(void) {
+    atomic_fetch_add_explicit(&cygrt_sched.n_ended, 1, memory_order_relaxed);
+}
+
+static inline void end(struct p *p, struct g *g) {
     if (g->ctx) cygrt_ctx_leave(g);
-    if (g->detail) {
-        free(g->detail);
-        g->detail = NULL;
-    }
-    if (m->p)
-        CYGRT_COUNT(m->p->n_ended);
+    if (CYG_UNLIKELY(g->detail != NULL)) drop_detail(g);
+    if (CYG_LIKELY(p != NULL))
+        CYGRT_COUNT(p->n_ended);
     else
-        atomic_fetch_add_explicit(&cygrt_sched.n_ended, 1, memory_order_relaxed);
+        count_end_without_p();
 }
 
 /* Not inline: what it needs of a frame, every goroutine would keep below its own. */
@@ -129,7 +143,7 @@ void cygrt_goroutine_main(struct m *m) {
     cygrt_finish_prev(m);
     for (struct cygrt_task *t;;) {
         cygrt_exit(m);
-        if (CYG_UNLIKELY(g->pin_wanted)) cygrt_pin(m, g);
+        if (CYG_UNLIKELY(g->pin_wanted)) cygrt_pin(cygrt_m(), g);
         if (g->fn)
             g->fn(g->arg);
         else
@@ -137,15 +151,15 @@ void cygrt_goroutine_main(struct m *m) {
         if (CYG_UNLIKELY(g->locals != NULL)) cygrt_locals_end(g);
         cygrt_stack_census_note(g);
         m = cygrt_m();
-        (void)cygrt_enter(m);
-        end(m, g);
-        t = m->p ? cygrt_next_local(m->p) : NULL;
+        struct p *p = cygrt_enter(m);
+        end(p, g);
+        t = CYG_LIKELY(p != NULL) ? cygrt_next_local(p) : NULL;
         if (!t || g->pins || !cygrt_begins(t) || g->size_class != cygrt_sched.stack_class) {
             g->after = AFTER_EXIT;
             cygrt_leave_to(m, g, t);
             break;
         }
-        take_over(m->p, g, t);
+        take_over(p, g, t);
     }
     cyg_fatal("a goroutine that had ended was resumed");
 }
@@ -168,7 +182,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     struct p *p = v.p;
     struct g *me = v.m ? v.m->curg : NULL;
     int err = CYG_ENOMEM;
-    struct g *g = cygrt_g_get(p, o->stack_size, &err);
+    struct g *g = get(p, o->stack_size, &err);
     if (!g) {
         cygrt_visit_end(v);
         return err;
@@ -187,7 +201,7 @@ static int start(const cyg_go_opts *o, void (*fn)(void *), void *arg, const void
     atomic_store_explicit(&g->name, o->name, memory_order_relaxed);
     g->pin_wanted = o->pinned;
     g->parent = me ? me->id : 0;
-    g->id = cygrt_goid(p);
+    g->id = CYG_LIKELY(p != NULL) ? next_goid(p) : goid_without_p();
     g->waits_left = (uint8_t)g->id; /* who does not live for long is not always left out */
     if (any_stack) {
         __atomic_store_n(&g->sp, NULL, __ATOMIC_RELAXED);

@@ -20,13 +20,13 @@ static bool unpark(struct g *g, bool next) {
 }
 
 void cygrt_park_on(struct m *m, struct g *g, enum cygrt_reason reason, const void *obj) {
-    if (atomic_load_explicit(&g->wait, memory_order_acquire) != W_WOKEN) {
-        struct p *p = cygrt_enter(m);
+    if (CYG_LIKELY(atomic_load_explicit(&g->wait, memory_order_acquire) != W_WOKEN)) {
         g->reason = (uint8_t)reason;
         g->wait_obj = obj;
-        g->wait_since = p ? cygrt_p_now(p) : cyg_now();
         g->after = AFTER_PARK;
         CYGRT_PROBE3(park, g->id, reason, obj);
+        struct p *p = cygrt_enter(m);
+        g->wait_since = CYG_LIKELY(p != NULL) ? cygrt_p_now(p) : cyg_now();
         if (cygrt_fuzz(p, 16)) (void)unpark(g, false); /* for no reason */
         m = cygrt_leave(m, g);
         g->reason = CYGRT_R_NONE;

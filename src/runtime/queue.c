@@ -21,9 +21,13 @@ struct cygrt_chunk {
     struct cygrt_task *task[CHUNK];
 };
 
-bool cygrt_queue_spill(struct p *p, struct cygrt_task *t, uint32_t head) {
+/* False if thieves made room meanwhile. */
+static bool spill(struct p *p, struct cygrt_task *t) {
     struct cygrt_task *batch[CYGRT_QUEUE / 2 + 1];
     unsigned n = CYGRT_QUEUE / 2;
+    uint32_t head = atomic_load_explicit(&p->head, memory_order_acquire);
+    uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
+    if (tail - head < CYGRT_QUEUE) return false;
     for (unsigned i = 0; i < n; i++)
         batch[i] = atomic_load_explicit(&p->ring[(head + i) & CYGRT_QUEUE_MASK], memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&p->head, &head, head + n, memory_order_release, memory_order_relaxed))
@@ -31,6 +35,10 @@ bool cygrt_queue_spill(struct p *p, struct cygrt_task *t, uint32_t head) {
     batch[n++] = t;
     cygrt_global_put(batch, n);
     return true;
+}
+
+void cygrt_queue_spill(struct p *p, struct cygrt_task *t) {
+    while (!spill(p, t) && !cygrt_queue_put_if_room(p, t)) {}
 }
 
 /* Takes half of victim's ring: the first goes to *first, the rest into p's ring, which is empty. With next_too, its next slot

@@ -176,6 +176,11 @@ static void watch_hogs(cyg_time now) {
 struct p *cygrt_enter_slow(struct m *m) {
     struct cygrt_sched *s = &cygrt_sched;
     uint32_t b = BIND_RETAKING;
+    if (m->fence) { /* without membarrier: a fence between the store of seq and the look at bind */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (atomic_load_explicit(&m->bind, memory_order_relaxed) == BIND_OWNED)
+            return atomic_load_explicit(&m->p, memory_order_relaxed);
+    }
     if (atomic_compare_exchange_strong(&m->bind, &b, BIND_OWNED) || b == BIND_OWNED)
         return atomic_load_explicit(&m->p, memory_order_relaxed);
     cyg_time gone = cyg_now() - m->lost_since;

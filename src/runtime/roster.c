@@ -171,9 +171,9 @@ void cygrt_roster_free(struct cygrt_roster *c) {
 /* ---- printing ---------------------------------------------------------------------------------------------------------------- */
 
 bool cygrt_symbol_is_plumbing(const struct cygrt_symbol *sym) {
-    static const char *const names[] = {"leave_to",       "cygrt_leave",      "cygrt_leave_to",       "cygrt_park",
-                                        "cygrt_park_on",  "cygrt_park_until", "cygrt_goroutine_main", "cygrt_entry",
-                                        "cyg_waitq_wait", "cygrt_contended"};
+    static const char *const names[] = {"cygrt_leave",   "cygrt_leave_to",   "cygrt_park",
+                                        "cygrt_park_on", "cygrt_park_until", "cygrt_goroutine_main",
+                                        "cygrt_entry",   "cyg_waitq_wait",   "cygrt_contended"};
     for (size_t i = 0; sym->name && i < sizeof names / sizeof *names; i++)
         if (strcmp(sym->name, names[i]) == 0) return true;
     return false;

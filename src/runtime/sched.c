@@ -27,6 +27,8 @@ struct cygrt_sched cygrt_sched;
 #define TRIM_BATCH 8
 #define STUCK_AFTER (50 * CYG_MICROSECOND)
 
+bool cygrt_fuzz_strikes(struct p *p, uint32_t n) { return p && (cygrt_p_random(p) >> 8) % n == 0; }
+
 /* ---- enqueueing and waking --------------------------------------------------------------------------------------- */
 
 void cygrt_wake_p(struct p *p) {
@@ -75,20 +77,20 @@ void cygrt_wake_for_start(struct p *p) {
     if (since > ran * WAKE_AGE) (void)cygrt_wake_one();
 }
 
-static void enqueue_global(struct cygrt_task *t) {
+static CYG_COLD void enqueue_global(struct cygrt_task *t) {
     cygrt_global_put(&t, 1);
     atomic_thread_fence(memory_order_seq_cst);
     cygrt_wake_one();
 }
 
 /* Every so often the wait of what is enqueued is measured; if a thief takes it, that measurement is dropped. */
-static void sample(struct p *p, struct cygrt_task *t) {
+static CYG_COLD void sample(struct p *p, struct cygrt_task *t) {
     p->sample_left = CYGRT_SAMPLE_EVERY;
     p->sampled = t;
     p->sampled_at = cyg_now();
 }
 
-static void sampled(struct p *p) {
+static CYG_COLD void sampled(struct p *p) {
     uint64_t ns = (uint64_t)(cyg_now() - p->sampled_at) >> 8;
     unsigned i = ns ? 64 - (unsigned)__builtin_clzll(ns) : 0;
     p->sampled = NULL;
@@ -100,18 +102,18 @@ static void sampled(struct p *p) {
 static void wake_for_old(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     unsigned n = cygrt_queue_len(p);
-    if (CYG_LIKELY(n <= WAKE_DEPTH)) return;
+    if (n <= WAKE_DEPTH) return;
     if (n == WAKE_DEPTH + 1) p->deep_since = cyg_now();
     if (n % 16 || atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
     if (cyg_now() - p->deep_since > WAKE_AGE) cygrt_maybe_wake(p);
 }
 
 void cygrt_enqueue_on(struct p *p, struct cygrt_task *t, bool next) {
-    if (!p || cygrt_fuzz(p, 8)) {
+    if (CYG_UNLIKELY(!p) || cygrt_fuzz(p, 8)) {
         enqueue_global(t);
         return;
     }
-    if (--p->sample_left == 0) sample(p, t);
+    if (CYG_UNLIKELY(--p->sample_left == 0)) sample(p, t);
     if (next && !cygrt_fuzz(p, 2))
         cygrt_queue_put_next(p, t);
     else
@@ -134,68 +136,82 @@ static cyg_time read_clock(struct p *p) {
     return now;
 }
 
-/* The clock for a dispatch. Reading it takes longer than switching, so goroutines that hand over to each other share a reading:
- * for a few dispatches, and no longer than a tick of sysmon's. */
-static inline cyg_time clock_of(struct p *p) {
-    if (CYG_LIKELY(--p->clock_left != 0 && !atomic_load_explicit(&p->clock_old, memory_order_relaxed)))
-        return cygrt_p_now(p);
+static CYG_COLD cyg_time clock_due(struct p *p) {
     atomic_store_explicit(&p->clock_old, 0, memory_order_relaxed);
     cyg_time now = read_clock(p);
     if (cygrt_queue_len(p) > WAKE_DEPTH && now - p->deep_since > WAKE_AGE) cygrt_maybe_wake(p);
     return now;
 }
 
-/* Who comes back from the network, or starts with what came from there, wants to know when; and nobody's clock goes back, though
- * the P that resumes a goroutine may have read its own before the one that it parked on. */
-static inline struct cygrt_task *with_clock(struct p *p, struct cygrt_task *t) {
-    if (!t) return NULL;
-    struct g *g = (struct g *)t;
-    if (cygrt_is_record(t) || g->reason == CYGRT_R_READ || g->wait_since > cygrt_p_now(p)) (void)read_clock(p);
-    return t;
+/* The clock for a dispatch. Reading it takes longer than switching, so goroutines that hand over to each other share a reading:
+ * for a few dispatches, and no longer than a tick of sysmon's. */
+static inline cyg_time clock_of(struct p *p) {
+    bool due = --p->clock_left == 0 || atomic_load_explicit(&p->clock_old, memory_order_relaxed);
+    return CYG_UNLIKELY(due) ? clock_due(p) : cygrt_p_now(p);
 }
 
-static inline struct cygrt_task *next_local(struct p *p) {
+/* Who comes back from the network, or starts with what came from there, wants to know when; and nobody's clock goes back, though
+ * the P that resumes a goroutine may have read its own before the one that it parked on. */
+static inline bool wants_clock(struct p *p, const struct cygrt_task *t) {
+    const struct g *g = (const struct g *)t;
+    return cygrt_is_record(t) || g->reason == CYGRT_R_READ || g->wait_since > cygrt_p_now(p);
+}
+
+/* Something else than the P's own queue is due, or everything goes through the scheduler. */
+static inline bool look_around(struct p *p, cyg_time now, uint32_t tick) {
+    struct cygrt_sched *s = &cygrt_sched;
+    if (CYG_UNLIKELY(now >= p->poll_due)) return true;
+    if (CYG_UNLIKELY(now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed))) return true;
+    if (CYG_UNLIKELY(tick % CYGRT_GLOBAL_EVERY == 0) && atomic_load_explicit(&s->glen, memory_order_relaxed))
+        return true;
+    return CYG_UNLIKELY(atomic_load_explicit(&s->state, memory_order_relaxed) != S_RUNNING) || cygrt_fuzz(p, 4);
+}
+
+/* A chain of wake-ups has used its slice up: the others' turn. */
+static CYG_COLD void end_chain(struct p *p, struct cygrt_task *t) { cygrt_queue_put(p, t); }
+
+struct cygrt_task *cygrt_next_local(struct p *p) {
     cyg_time now = clock_of(p);
     uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
     atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
-    if (now >= p->poll_due || now >= atomic_load_explicit(&p->timer_min, memory_order_relaxed)) return NULL;
-    struct cygrt_sched *s = &cygrt_sched;
-    if (tick % CYGRT_GLOBAL_EVERY == 0 && atomic_load_explicit(&s->glen, memory_order_relaxed)) return NULL;
-    if (atomic_load_explicit(&s->state, memory_order_relaxed) != S_RUNNING || cygrt_fuzz(p, 4)) return NULL;
+    if (CYG_UNLIKELY(look_around(p, now, tick))) return NULL;
     struct cygrt_task *t = cygrt_queue_get_next(p);
-    if (t) {
-        if (now - p->slice_start < CYGRT_SLICE) return with_clock(p, t);
-        cygrt_queue_put(p, t); /* a chain of wake-ups has used its slice up: the others' turn */
+    if (!t || CYG_UNLIKELY(now - p->slice_start >= CYGRT_SLICE)) {
+        if (CYG_UNLIKELY(t != NULL)) end_chain(p, t);
+        p->slice_start = now;
+        t = cygrt_queue_get(p);
+        if (CYG_UNLIKELY(!t)) return NULL;
     }
-    p->slice_start = now;
-    return with_clock(p, cygrt_queue_get(p));
-}
-
-struct cygrt_task *cygrt_next_local(struct p *p) {
-    struct cygrt_task *t = next_local(p);
-    if (CYG_UNLIKELY(t && t == p->sampled)) sampled(p); /* it may begin without become() */
+    if (wants_clock(p, t)) (void)read_clock(p);
+    if (CYG_UNLIKELY(t == p->sampled)) sampled(p);
     return t;
 }
 
 /* ---- leaving a goroutine's stack ---------------------------------------------------------------------------------- */
 
-/* What is to be done with the goroutine whose stack was left a moment ago. */
-static inline void finish_prev(struct m *m) {
+static CYG_COLD void end_pinned(struct m *m, struct g *g) {
+    g->pins = 1;
+    cygrt_unpin(m, g);
+    m->doomed = true;
+    cygrt_g_put(m->p, g);
+}
+
+/* What is to be done with the goroutine whose stack was left a moment ago. Every call in here is its last, so it needs no frame. */
+void cygrt_finish_prev(struct m *m) {
     struct g *g = m->prev;
     if (!g) return;
     m->prev = NULL;
+    struct p *p = atomic_load_explicit(&m->p, memory_order_relaxed);
     switch (g->after) {
     case AFTER_EXIT:
-        if (CYG_UNLIKELY(g->pins != 0)) {
-            g->pins = 1;
-            cygrt_unpin(m, g);
-            m->doomed = true;
-        }
-        cygrt_g_put(m->p, g);
+        if (CYG_UNLIKELY(g->pins != 0))
+            end_pinned(m, g);
+        else
+            cygrt_g_put(p, g);
         return;
     case AFTER_YIELD:
-        if (m->p)
-            cygrt_queue_put(m->p, &g->task);
+        if (CYG_LIKELY(p != NULL))
+            cygrt_queue_put(p, &g->task);
         else
             enqueue_global(&g->task);
         return;
@@ -204,69 +220,68 @@ static inline void finish_prev(struct m *m) {
     }
     atomic_store_explicit(&g->status, G_PARKED, memory_order_relaxed);
     uint32_t waiting = W_WAITING;
-    if (atomic_compare_exchange_strong(&g->wait, &waiting, W_PARKED)) return;
+    if (CYG_LIKELY(atomic_compare_exchange_strong(&g->wait, &waiting, W_PARKED))) return;
     atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed); /* woken before it had left */
     cygrt_enqueue(&g->task, true);
 }
 
-void cygrt_finish_prev(struct m *m) { finish_prev(m); }
+/* No memory for a stack now: the record waits its turn in the global queue. */
+static CYG_COLD struct g *postpone(struct cygrt_task *t) {
+    cygrt_global_put(&t, 1);
+    return NULL;
+}
 
-/* Settles on a task and makes it m's current goroutine. */
-static inline struct g *become(struct m *m, struct cygrt_task *t) {
+/* Settles on a task and makes it m's current goroutine, p's. NULL: it is postponed. */
+static inline struct g *become(struct m *m, struct p *p, struct cygrt_task *t) {
     struct g *g = (struct g *)t;
-    if (CYG_UNLIKELY(t == m->p->sampled)) sampled(m->p);
-    if (cygrt_begins(t) && !(g = cygrt_g_begin(m->p, t))) {
-        cygrt_global_put(&t, 1); /* no memory for a stack now: the record waits its turn in the global queue */
-        return NULL;
-    }
+    if (cygrt_begins(t) && CYG_UNLIKELY(!(g = cygrt_g_begin(p, t)))) return postpone(t);
     CYG_ASSERT(g->magic == CYGRT_G_MAGIC);
-    CYGRT_COUNT(m->p->n_switch);
+    CYGRT_COUNT(p->n_switch);
     atomic_store_explicit(&g->status, G_RUNNING, memory_order_relaxed);
     __atomic_store_n(&m->curg, g, __ATOMIC_RELAXED); /* sysmon looks */
     return g;
 }
 
 /* Without a guard page the last words of a stack carry a pattern. */
-static void check_unguarded(struct g *g) {
-    if (CYG_UNLIKELY(!g->guarded) && *(uint64_t *)(void *)g->lo != CYGRT_G_MAGIC)
+static CYG_COLD void check_unguarded(const struct g *g) {
+    if (*(const uint64_t *)(const void *)g->lo != CYGRT_G_MAGIC)
         cyg_fatal("goroutine %llu (%s:%d) overflowed its %zu KiB stack (no guard pages: see vm.max_map_count)",
                   (unsigned long long)g->id, g->file ? g->file : "?", g->line, (size_t)(g->hi - g->lo) >> 10);
 }
 
-/* A task that this M may not switch to: the scheduler sees to it; a pinned M's P will belong to another one. */
-static void put_found(struct m *m, struct cygrt_task *t) {
+/* A pinned goroutine leaves its thread, which waits for it, or the next one is another thread's. What this M may not switch to, the
+ * scheduler sees to; a pinned M's P will belong to another one. */
+static CYG_COLD void leave_pinned(struct m *m, struct cygrt_task *t) {
+    if (m->pinned_g) atomic_store(&m->parked, 1);
+    if (!t) return;
     if (m->pinned_g)
         cygrt_queue_put(m->p, t);
     else
         m->found = t;
 }
 
-static inline struct m *leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
-    check_unguarded(g);
+struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
+    if (CYG_UNLIKELY(!g->guarded)) check_unguarded(g);
 #ifdef CYG_CHECKED
     if (m->nheld) cygrt_check_held(m, g);
 #endif
     m->prev = g;
     __atomic_store_n(&m->curg, NULL, __ATOMIC_RELAXED);
-    if (CYG_UNLIKELY(m->pinned_g != NULL)) atomic_store(&m->parked, 1);
-    if (CYG_UNLIKELY(t && (m->pinned_g || t->kind == CYGRT_TASK_PINNED))) {
-        put_found(m, t);
+    if (CYG_UNLIKELY(m->pinned_g || (t && t->kind == CYGRT_TASK_PINNED))) {
+        leave_pinned(m, t);
         t = NULL;
     }
-    struct g *to = t ? become(m, t) : NULL;
+    struct g *to = t ? become(m, atomic_load_explicit(&m->p, memory_order_relaxed), t) : NULL;
     fiber_before(m, g, to, g->after == AFTER_EXIT);
     m = cygrt_switch(&g->sp, to ? to->sp : m->g0_sp, m);
     fiber_after(m, g);
-    finish_prev(m);
+    cygrt_finish_prev(m);
     return m;
 }
 
-struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t) {
-    return leave_to(m, g, t);
-}
-
 struct m *cygrt_leave(struct m *m, struct g *g) {
-    return leave_to(m, g, m->p ? next_local(m->p) : NULL);
+    struct p *p = atomic_load_explicit(&m->p, memory_order_relaxed);
+    return cygrt_leave_to(m, g, CYG_LIKELY(p != NULL) ? cygrt_next_local(p) : NULL);
 }
 
 /* ---- looking for work ---------------------------------------------------------------------------------------------- */
@@ -467,7 +482,8 @@ void cygrt_m_loop(struct m *m) {
             cygrt_pinned_run(m, (struct g *)t);
             continue;
         }
-        struct g *g = become(m, t);
+        if (CYG_UNLIKELY(t == p->sampled)) sampled(p);
+        struct g *g = become(m, p, t);
         if (!g) continue;
         fiber_before(m, NULL, g, false);
         struct m *same = cygrt_switch(&m->g0_sp, g->sp, m);

@@ -66,6 +66,8 @@ struct cygrt_record {
     void (*fn)(void *arg, int why);
     void *arg;
 };
+/* What statistics count of records: left with a poller; started or taken back. */
+enum cygrt_record_fate { CYGRT_LEFT, CYGRT_TAKEN };
 void cygrt_timer_goroutine(void *arg, int why); /* after.c; arg: the task */
 
 static inline bool cygrt_is_record(const struct cygrt_task *t) { return t->kind >= CYGRT_TASK_RECORD; }
@@ -142,14 +144,15 @@ struct g {
     char *lo, *hi;         /* the stack: lo is above the guard, hi below this struct */
     struct g *ctx_next, *ctx_prev; /* guarded by ctx->lock */
 
-    void (*fn)(void *); /* entry; NULL when it came from a record */
+    void (*fn)(void *);       /* entry; NULL when it came from a record, as what follows up to parent */
+    const char *file;         /* start site; for records ready_fn tells */
+    const char *_Atomic name; /* of the goroutine itself to set; reports read it while it runs */
+    uint64_t parent;
+    uint64_t id;
     void *arg;
     void (*ready_fn)(void *, int);
     int why;
     int line;
-    const char *file;         /* start site; NULL for records: ready_fn tells */
-    const char *_Atomic name; /* of the goroutine itself to set; reports read it while it runs */
-    uint64_t id, parent;
     struct m *pinned_m; /* while pins are open: where it runs */
     uint32_t rnd;       /* its own generator: the order of select */
     void *asan_fake;
@@ -180,28 +183,30 @@ struct cygrt_watch {
 };
 
 struct p {
-    unsigned id;
     /* local run queue: tail is the owner's, head is taken by compare-and-swap, also by thieves */
     _Alignas(CYGRT_CACHELINE) _Atomic uint32_t head;
     _Atomic uint32_t tail;
     _Atomic(struct cygrt_task *) next_slot; /* woken last: runs next, within the waker's slice */
-    _Atomic(struct cygrt_task *) ring[CYGRT_QUEUE];
+    unsigned id;
 
-    /* the owner's */
+    /* the owner's; the first cache line is what each dispatch and enqueueing touches */
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
     cyg_time slice_start;
     cyg_time poll_due;
-    cyg_time deep_since; /* when the queue last became deep: see wake_for_old */
-    cyg_time start_look; /* cygrt_wake_for_start: its last look, and the tick then */
-    uint32_t start_tick;
     uint32_t clock_left;        /* dispatches until the clock is read */
     _Atomic uint32_t clock_old; /* sysmon: a tick has passed, read it at the next dispatch */
     _Atomic uint32_t tick;      /* dispatches; others read it to see progress */
-    uint32_t rnd;
-    struct g *gfree; /* free Gs with default stacks */
+    uint32_t sample_left;       /* enqueueings until the next whose wait is measured */
+    struct cygrt_task *sampled; /* the task whose wait is being measured, since sampled_at */
+    struct g *gfree;            /* free Gs with default stacks */
     unsigned ngfree;
-    unsigned ndirty; /* of these, how many have run since cygrt_stack_trim looked */
+    uint32_t rnd;
+    unsigned ndirty; /* of the free Gs, how many have run since cygrt_stack_trim looked */
     cyg_time trim_due;
+    cyg_time deep_since; /* when the queue last became deep: see wake_for_old */
+    cyg_time start_look; /* cygrt_wake_for_start: its last look, and the tick then */
+    uint32_t start_tick;
+    cyg_time sampled_at;
     uint64_t next_goid, end_goid; /* block of goroutine numbers */
     _Atomic(struct m *) m;        /* who runs it; NULL while it changes hands */
     struct p *orphan_next;        /* guarded by sched.lock */
@@ -234,12 +239,11 @@ struct p {
     /* statistics: written by the owner */
     _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
     _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_spin, n_poll, n_event, n_global;
+    _Atomic uint64_t n_records[2]; /* by cygrt_record_fate */
+    _Atomic uint64_t n_stopped;    /* lazy timers stopped here, in whosever heap */
     _Atomic uint64_t delay[CYGRT_DELAYS]; /* sampled waits in the run queue: [i] those below 2^(i+8) ns, the last one the rest */
-    struct cygrt_task *sampled; /* the task whose wait is being measured, since when, and enqueueings until the next */
-    cyg_time sampled_at;
-    uint32_t sample_left;
-    _Atomic uint64_t n_left, n_taken; /* start records left with a poller, and started or taken back */
-    _Atomic uint64_t n_stopped;       /* lazy timers stopped here, in whosever heap */
+
+    _Alignas(CYGRT_CACHELINE) _Atomic(struct cygrt_task *) ring[CYGRT_QUEUE]; /* the run queue's; last, as it is long */
 };
 enum { P_AWAKE = 0, P_ASLEEP, P_NOTIFIED };
 
@@ -322,7 +326,7 @@ struct cygrt_sched {
     _Atomic uint64_t idle_mask[CYGRT_MAX_PROCS / 64];
     _Atomic uint64_t goid_block;
     _Atomic uint64_t n_wake, n_blocking, n_blocking_limit;
-    _Atomic uint64_t n_started, n_ended, n_left, n_taken, n_stopped; /* by threads without a P */
+    _Atomic uint64_t n_started, n_ended, n_records[2], n_stopped; /* by threads without a P */
     _Atomic uint64_t n_retake, n_retake_hog, n_retake_left, n_retake_limit;
     _Atomic uint32_t nlost, nhogs; /* Ms that run user code without a P, and those of them that compute */
     _Atomic uint32_t sysmon_deep;  /* futex: 1 while it sleeps without a tick */
@@ -357,13 +361,13 @@ static inline cyg_time cygrt_p_now(struct p *p) { return atomic_load_explicit(&p
 /* cyg_proc_hint and cyg_now_cached, in place: a request asks some twenty times. */
 static inline unsigned cygrt_proc_hint(void) {
     struct m *m = cygrt_m();
-    struct p *p = m ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
-    return p ? p->id : 0;
+    struct p *p = CYG_LIKELY(m != NULL) ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
+    return CYG_LIKELY(p != NULL) ? p->id : 0;
 }
 static inline cyg_time cygrt_now_cached(void) {
     struct m *m = cygrt_m();
-    struct p *p = m ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
-    return p ? cygrt_p_now(p) : cyg_now();
+    struct p *p = CYG_LIKELY(m != NULL) ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
+    return CYG_LIKELY(p != NULL) ? cygrt_p_now(p) : cyg_now();
 }
 
 /* d from now: now if d is negative, the end of time rather than an overflow. */
@@ -379,16 +383,16 @@ static inline cyg_time cygrt_from_now(cyg_duration d) {
 
 /* ---- entering and leaving the runtime (the slow part in retake.c) ------------------------------------------------ */
 
-struct p *cygrt_enter_slow(struct m *m);
+CYG_COLD struct p *cygrt_enter_slow(struct m *m);
 
 /* From user code into code that touches the P. Returns: the P, or NULL if this M has none (any more): then what is to be done
  * for the P is done as by a foreign thread. The plain store and load are ordered by sysmon's membarrier. */
 static inline struct p *cygrt_enter(struct m *m) {
     uint32_t seq = atomic_load_explicit(&m->seq, memory_order_relaxed);
     atomic_store_explicit(&m->seq, seq + 1, memory_order_relaxed);
-    if (CYG_UNLIKELY(m->fence)) atomic_thread_fence(memory_order_seq_cst);
     atomic_signal_fence(memory_order_seq_cst);
-    if (CYG_UNLIKELY(atomic_load_explicit(&m->bind, memory_order_relaxed) != BIND_OWNED)) return cygrt_enter_slow(m);
+    bool plain = !m->fence && atomic_load_explicit(&m->bind, memory_order_relaxed) == BIND_OWNED;
+    if (CYG_UNLIKELY(!plain)) return cygrt_enter_slow(m);
     return atomic_load_explicit(&m->p, memory_order_relaxed);
 }
 
@@ -408,7 +412,7 @@ struct cygrt_visit {
 };
 static inline struct cygrt_visit cygrt_visit_begin(void) {
     struct cygrt_visit v = {.m = cygrt_m()};
-    if (!v.m) return v;
+    if (CYG_UNLIKELY(!v.m)) return v;
     v.outer = !cygrt_inside(v.m);
     v.p = v.outer ? cygrt_enter(v.m) : atomic_load_explicit(&v.m->p, memory_order_relaxed);
     return v;
@@ -439,7 +443,7 @@ unsigned cygrt_queue_steal(struct p *p, struct p *victim, bool next_too, struct 
 void cygrt_global_put(struct cygrt_task *const *tasks, unsigned n);
 void cygrt_global_drop(void);                     /* the runtime has stopped */
 struct cygrt_task *cygrt_global_get(struct p *p); /* one to run; a fair share more goes to p's queue */
-/* For a goroutine that has ended; NULL: the scheduler must look around. */
+/* What p's queue has next; NULL: the scheduler must look around. */
 struct cygrt_task *cygrt_next_local(struct p *p);
 /* Leaves g's stack for the next goroutine or the scheduler; returns when g runs again. */
 struct m *cygrt_leave(struct m *m, struct g *g);
@@ -447,7 +451,7 @@ struct m *cygrt_leave_to(struct m *m, struct g *g, struct cygrt_task *t); /* t: 
 void cygrt_finish_prev(struct m *m);
 void cygrt_m_loop(struct m *m);
 /* Threads kept for pinned goroutines (pin.c). */
-void cygrt_pin(struct m *m, struct g *g);
+CYG_COLD void cygrt_pin(struct m *m, struct g *g);
 void cygrt_unpin(struct m *m, struct g *g);
 void cygrt_pinned_run(struct m *m, struct g *g); /* m, with its P, found another M's goroutine: the P goes there */
 bool cygrt_pinned_wait(struct m *m); /* lets others have the P until this M's goroutine runs; false: the end */
@@ -458,10 +462,8 @@ void cygrt_wake_for_start(struct p *p); /* a goroutine has been started on p, th
 
 /* ---- goroutines, stacks (go.c, stack.c) -------------------------------------------------------------------------------- */
 
-struct g *cygrt_g_get(struct p *p, size_t stack_size, int *err); /* p may be NULL */
-void cygrt_g_put(struct p *p, struct g *g);                      /* its stack must not be in use */
-struct g *cygrt_g_begin(struct p *p, struct cygrt_task *t);      /* a G with a stack for what begins; NULL: no memory */
-uint64_t cygrt_goid(struct p *p);
+void cygrt_g_put(struct p *p, struct g *g);                 /* its stack must not be in use; p may be NULL */
+struct g *cygrt_g_begin(struct p *p, struct cygrt_task *t); /* a G with a stack for what begins; NULL: no memory */
 int cygrt_go_copy(const cyg_go_opts *opts, void (*fn)(void *), const void *p, size_t n); /* cyg_go_copy with options */
 void cygrt_goroutine_main(struct m *m);
 void cygrt_check_held(struct m *m, struct g *g); /* checked builds: aborts if g leaves its stack with a pthread mutex held */

@@ -178,8 +178,8 @@ static int stop(cyg_duration patience) {
     atomic_store(&s->nidle, 0);
     atomic_store(&s->nspinning, 0);
     for (unsigned i = 0; i < CYGRT_MAX_PROCS / 64; i++) atomic_store(&s->idle_mask[i], 0);
-    atomic_store(&s->n_taken, 0);
-    atomic_store(&s->n_left, 0);
+    atomic_store(&s->n_records[CYGRT_TAKEN], 0);
+    atomic_store(&s->n_records[CYGRT_LEFT], 0);
     atomic_store(&s->n_started, 0);
     atomic_store(&s->n_ended, 0);
     atomic_store(&s->n_stopped, 0);

@@ -7,17 +7,17 @@ void cyg_stats(cyg_runtime_stats *out) {
     *out = (cyg_runtime_stats){0};
     if (atomic_load(&s->state) == S_OFF) return;
     uint64_t ended = atomic_load_explicit(&s->n_ended, memory_order_acquire);
-    uint64_t left = atomic_load_explicit(&s->n_left, memory_order_relaxed);
-    uint64_t taken = atomic_load_explicit(&s->n_taken, memory_order_relaxed);
+    uint64_t left = atomic_load_explicit(&s->n_records[CYGRT_LEFT], memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&s->n_records[CYGRT_TAKEN], memory_order_relaxed);
     uint64_t started = atomic_load_explicit(&s->n_started, memory_order_relaxed);
     for (unsigned i = 0; i < s->nprocs; i++) { /* ends before starts: the difference is never negative */
         ended += atomic_load_explicit(&s->ps[i].n_ended, memory_order_acquire);
-        taken += atomic_load_explicit(&s->ps[i].n_taken, memory_order_acquire);
+        taken += atomic_load_explicit(&s->ps[i].n_records[CYGRT_TAKEN], memory_order_acquire);
     }
     for (unsigned i = 0; i < s->nprocs; i++) {
         struct p *p = &s->ps[i];
         started += atomic_load_explicit(&p->n_started, memory_order_relaxed);
-        left += atomic_load_explicit(&p->n_left, memory_order_relaxed);
+        left += atomic_load_explicit(&p->n_records[CYGRT_LEFT], memory_order_relaxed);
         out->switches_total += atomic_load_explicit(&p->n_switch, memory_order_relaxed);
         out->steals_total += atomic_load_explicit(&p->n_steal, memory_order_relaxed);
         out->parks_total += atomic_load_explicit(&p->n_park, memory_order_relaxed);

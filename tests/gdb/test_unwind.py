@@ -117,7 +117,7 @@ def test_perf_chains_end_at_the_goroutines_entry(samples):
 def test_perf_sees_the_callers_of_the_switch(samples):
     """How many of them are whole depends on where in the switch the samples fall: at a push, a pop or a `ret` gcc's tables have perf look
     below the stack pointer, where it has copied nothing. Such a chain is cut short; it does not go on somewhere else."""
-    within = [c for c in samples if c[0] in ("cygrt_switch", "leave_to", "cygrt_leave_to", "cygrt_leave")]
+    within = [c for c in samples if c[0] in ("cygrt_switch", "cygrt_leave_to", "cygrt_leave")]
     whole = [c for c in within if set(c) & GOROUTINES and c[-1] == "cygrt_entry"]
     assert whole, within[:20]
     assert not [c for c in within if "[unknown]" in c], within

@@ -1,7 +1,7 @@
 /* switch_x86_64.S: changing stacks. Saves what the System V ABI says a call preserves, except the floating-point control
  * words, which belong to the process (docs/internals/runtime.md). The stack a goroutine waits on looks, from its saved sp
  * upwards: r15 r14 r13 r12 rbx rbp return-address. It ends in
- * ret: nearly every switch is made by the one call in leave_to(), so the return predictor guesses right, and it stays in step for the
+ * ret: nearly every switch is made by the one call in cygrt_leave_to(), so the return predictor guesses right, and it stays in step for the
  * returns that follow. A jump instead leaves an entry behind, and each of those misses (52 against 23 ns for a yield). Only a stack that
  * begins is jumped to: no call has led to its first instruction, so ret would miss each time (56 against 44 ns for spawn and exit).
  *

@@ -4,35 +4,41 @@
 
 #include "base/fatal.h"
 
-static void count_left(void) {
-    struct cygrt_visit v = cygrt_visit_begin();
-    if (v.p)
-        CYGRT_COUNT(v.p->n_left);
-    else
-        atomic_fetch_add_explicit(&cygrt_sched.n_left, 1, memory_order_relaxed);
-    cygrt_visit_end(v);
+static CYG_COLD void count_without_p(enum cygrt_record_fate fate) {
+    atomic_fetch_add_explicit(&cygrt_sched.n_records[fate], 1, memory_order_relaxed);
 }
 
-static inline void count_taken_by(struct p *p) {
-    if (p)
-        CYGRT_COUNT(p->n_taken);
+/* p: the caller's, who is inside; NULL: without one. */
+static inline void count(struct p *p, enum cygrt_record_fate fate) {
+    if (CYG_LIKELY(p != NULL))
+        CYGRT_COUNT(p->n_records[fate]);
     else
-        atomic_fetch_add_explicit(&cygrt_sched.n_taken, 1, memory_order_relaxed);
+        count_without_p(fate);
+}
+
+/* The same for user code. Not inline: a request leaves and takes three. */
+static __attribute__((noinline)) void enter_and_count(enum cygrt_record_fate fate) {
+    struct m *m = cygrt_m();
+    if (CYG_UNLIKELY(!m)) {
+        count_without_p(fate);
+        return;
+    }
+    CYG_ASSERT(!cygrt_inside(m));
+    count(cygrt_enter(m), fate);
+    cygrt_exit(m);
 }
 
 /* Nobody starts the record any more; its owner has its deadline again. */
 static void take_back(struct cygrt_pd *pd) {
-    struct cygrt_visit v = cygrt_visit_begin();
-    count_taken_by(v.p);
-    cygrt_visit_end(v);
     atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
+    enter_and_count(CYGRT_TAKEN);
 }
 
 static void start_record(struct cygrt_pd *pd, int why) {
     pd->record.why = why;
     atomic_store_explicit(&pd->deadline[CYGRT_READ], pd->kept_deadline, memory_order_relaxed);
     struct cygrt_visit v = cygrt_visit_begin();
-    count_taken_by(v.p);
+    count(v.p, CYGRT_TAKEN);
     cygrt_enqueue_on(v.p, &pd->record.task, false);
     cygrt_visit_end(v);
 }
@@ -79,7 +85,7 @@ static cyg_time fire(struct cygrt_timer *t, cyg_time now) {
     return 0;
 }
 
-static __attribute__((noinline)) void move_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
+static CYG_COLD void move_timer(struct cygrt_pd *pd, enum cygrt_mode mode) {
     for (;;) {
         cyg_time d = atomic_load(&pd->deadline[mode]);
         if (d == 0 || atomic_load(&pd->armed[mode]) <= d) return;
@@ -105,9 +111,11 @@ void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t
 
 /* Whoever waits stands in the slot before it looks at `unwatched`; unwatch looks at the slot after it has told the kernel. So
  * the last word the kernel hears is rearm if anybody waits. */
-static void watch(struct cygrt_pd *pd) {
-    if (CYG_UNLIKELY(atomic_load(&pd->unwatched)) && atomic_exchange(&pd->unwatched, 0))
-        cygrt_poller_rearm(pd->home, pd);
+static CYG_COLD void watch_again(struct cygrt_pd *pd) {
+    if (atomic_exchange(&pd->unwatched, 0)) cygrt_poller_rearm(pd->home, pd);
+}
+static inline void watch(struct cygrt_pd *pd) {
+    if (CYG_UNLIKELY(atomic_load(&pd->unwatched))) watch_again(pd);
 }
 
 void cygrt_pd_unwatch(struct cygrt_pd *pd) {
@@ -121,67 +129,105 @@ void cygrt_pd_unwatch(struct cygrt_pd *pd) {
     }
 }
 
+static CYG_COLD int check_by_clock(cyg_time d) { return d && cyg_now() >= d ? CYG_ETIMEDOUT : 0; }
+
+/* Time is by the P's clock, unless a tick has passed since it was read: a goroutine that always finds bytes never comes to a
+ * dispatch. Not inline: a request asks six times. */
+__attribute__((noinline)) int cygrt_pd_check(const struct cygrt_pd *pd, enum cygrt_mode mode) {
+    if (CYG_UNLIKELY(atomic_load(&pd->closing))) return CYG_ECLOSED;
+    struct m *m = cygrt_m();
+    const struct g *g = CYG_LIKELY(m != NULL) ? m->curg : NULL;
+    cyg_time d = atomic_load_explicit(&pd->deadline[mode], memory_order_relaxed);
+    if (CYG_UNLIKELY(!g)) return check_by_clock(d);
+    int err = cygrt_ctx_err(g);
+    if (CYG_UNLIKELY(err)) return err;
+    if (!d) return 0;
+    struct p *p = atomic_load_explicit(&m->p, memory_order_relaxed);
+    if (CYG_UNLIKELY(!p) || CYG_UNLIKELY(atomic_load_explicit(&p->clock_old, memory_order_relaxed)))
+        return check_by_clock(d);
+    return CYG_UNLIKELY(cygrt_p_now(p) >= d) ? CYG_ETIMEDOUT : 0;
+}
+
 /* An error is told, the event that was taken stays. */
-static int give_back(struct cygrt_pd *pd, enum cygrt_mode mode, int err) {
+static CYG_COLD int give_back(struct cygrt_pd *pd, enum cygrt_mode mode, int err) {
     uintptr_t v = CYGRT_PD_NIL;
     (void)atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_READY);
     return err;
 }
 
+/* An event was there already, or came in between. False: it is not for us, since another goroutine waits. */
+static CYG_COLD bool take_event(struct cygrt_pd *pd, enum cygrt_mode mode) {
+    uintptr_t v = CYGRT_PD_READY;
+    if (atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) return true;
+    if (v != CYGRT_PD_NIL) cyg_fatal("two goroutines wait for the same direction of descriptor %d", pd->fd);
+    return false;
+}
+
 int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode) {
     struct g *g = cygrt_g();
-    if (!g) cyg_fatal("a call that parks was made outside a goroutine");
+    if (CYG_UNLIKELY(!g)) cyg_fatal("a call that parks was made outside a goroutine");
     atomic_store_explicit(&g->wait_fd, pd->fd, memory_order_relaxed);
+    int err;
     for (;;) {
-        int err;
         uintptr_t v = atomic_load(&pd->slot[mode]);
-        if (v == CYGRT_PD_READY && atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL))
-            return (err = cygrt_pd_check(pd, mode)) == 0 ? 0 : give_back(pd, mode, err);
-        if (v != CYGRT_PD_NIL) cyg_fatal("two goroutines wait for the same direction of descriptor %d", pd->fd);
+        if (CYG_UNLIKELY(v != CYGRT_PD_NIL)) {
+            if (take_event(pd, mode)) break;
+            continue;
+        }
         cygrt_prepare(g);
-        if (!atomic_compare_exchange_strong(&pd->slot[mode], &v, (uintptr_t)g)) {
+        if (CYG_UNLIKELY(!atomic_compare_exchange_strong(&pd->slot[mode], &v, (uintptr_t)g))) {
             cygrt_cancel_prepare(g);
             continue; /* an event came in between */
         }
-        if ((err = cygrt_pd_check(pd, mode)) == 0) {
+        if (CYG_LIKELY((err = cygrt_pd_check(pd, mode)) == 0)) {
             ensure_timer(pd, mode);
             if (mode == CYGRT_READ) watch(pd);
-            cygrt_park(g, mode == CYGRT_READ ? CYGRT_R_READ : CYGRT_R_WRITE, pd);
+            cygrt_park_on(cygrt_m(), g, mode == CYGRT_READ ? CYGRT_R_READ : CYGRT_R_WRITE, pd);
         } else {
             cygrt_cancel_prepare(g);
         }
         v = (uintptr_t)g;
-        if (atomic_load(&pd->slot[mode]) == v && atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) {
-            if (err) return err;
-            continue; /* nobody took us: look again */
-        }
-        /* An event took us out of the slot, or a deadline or close. */
-        return (err = cygrt_pd_check(pd, mode)) == 0 ? 0 : give_back(pd, mode, err);
+        if (CYG_LIKELY(atomic_load(&pd->slot[mode]) != v)) break; /* an event took us out, or a deadline or close */
+        if (!atomic_compare_exchange_strong(&pd->slot[mode], &v, CYGRT_PD_NIL)) break;
+        if (err) return err; /* else nobody took us: look again */
     }
+    err = cygrt_pd_check(pd, mode);
+    return CYG_LIKELY(err == 0) ? 0 : give_back(pd, mode, err);
 }
 
-int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg_time deadline) {
-    pd->record = (struct cygrt_record){.task = {.kind = CYGRT_TASK_RECORD}, .fn = fn, .arg = arg};
-    pd->kept_deadline = atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed);
-    if (pd->kept_deadline != deadline) atomic_store(&pd->deadline[CYGRT_READ], deadline);
-    count_left();
-    uintptr_t v = atomic_load(&pd->slot[CYGRT_READ]), me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
+/* The record cannot stay, because there is an event already, or a close. Returns what cygrt_pd_record does; 1: there is neither any
+ * more, and it has been left. */
+static CYG_COLD int record_at_once(struct cygrt_pd *pd, uintptr_t me) {
     for (;;) {
-        if (v == CYGRT_PD_READY || atomic_load(&pd->closing)) {
-            if (atomic_load(&pd->closing)) {
-                take_back(pd);
-                return CYG_ECLOSED;
-            }
-            if (!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, CYGRT_PD_NIL)) continue;
+        if (atomic_load(&pd->closing)) {
+            take_back(pd);
+            return CYG_ECLOSED;
+        }
+        uintptr_t v = CYGRT_PD_READY;
+        if (atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, CYGRT_PD_NIL)) {
             start_record(pd, 0);
             return 0;
         }
         CYG_ASSERT(v == CYGRT_PD_NIL);
-        if (atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, me)) break;
+        if (atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, me)) return 1;
     }
+}
+
+int cygrt_pd_record(struct cygrt_pd *pd, void (*fn)(void *, int), void *arg, cyg_time deadline) {
+    pd->record.fn = fn;
+    pd->record.arg = arg;
+    pd->kept_deadline = atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed);
+    if (pd->kept_deadline != deadline) atomic_store(&pd->deadline[CYGRT_READ], deadline);
+    enter_and_count(CYGRT_LEFT);
+    uintptr_t v = CYGRT_PD_NIL, me = (uintptr_t)&pd->record | CYGRT_PD_RECORD;
+    int done = 1;
+    if (CYG_UNLIKELY(atomic_load(&pd->closing)) ||
+        CYG_UNLIKELY(!atomic_compare_exchange_strong(&pd->slot[CYGRT_READ], &v, me)))
+        done = record_at_once(pd, me);
+    if (CYG_UNLIKELY(done <= 0)) return done;
     ensure_timer(pd, CYGRT_READ);
     watch(pd);
-    if (atomic_load(&pd->closing)) wake_slot(pd, CYGRT_READ, false, CYG_ECLOSED);
+    if (CYG_UNLIKELY(atomic_load(&pd->closing))) wake_slot(pd, CYGRT_READ, false, CYG_ECLOSED);
     return 0;
 }
 
@@ -194,6 +240,7 @@ bool cygrt_pd_cancel_record(struct cygrt_pd *pd) {
 
 void cygrt_pd_open(struct cygrt_pd *pd, int fd) {
     pd->fd = fd;
+    pd->record.task.kind = CYGRT_TASK_RECORD;
     for (int i = 0; i < 2; i++) {
         atomic_store_explicit(&pd->slot[i], CYGRT_PD_NIL, memory_order_relaxed);
         atomic_store_explicit(&pd->deadline[i], 0, memory_order_relaxed);

@@ -56,20 +56,8 @@ void cygrt_pd_unregister(struct cygrt_pd *pd, bool forget);
 
 /* Parks until readiness. Returns 0, CYG_ETIMEDOUT, CYG_ECLOSED or the context's error. May return 0 for no reason. */
 int cygrt_pd_wait(struct cygrt_pd *pd, enum cygrt_mode mode);
-/* Whether a wait would end now with an error: 0 or that error. No parking. Time is by the P's clock, unless a tick has passed since
- * it was read: a goroutine that always finds bytes never comes to a dispatch. */
-static inline int cygrt_pd_check(struct cygrt_pd *pd, enum cygrt_mode mode) {
-    if (CYG_UNLIKELY(atomic_load(&pd->closing))) return CYG_ECLOSED;
-    struct m *m = cygrt_m();
-    const struct g *g = m ? m->curg : NULL;
-    int err = g ? cygrt_ctx_err(g) : 0;
-    if (CYG_UNLIKELY(err)) return err;
-    cyg_time d = atomic_load_explicit(&pd->deadline[mode], memory_order_relaxed);
-    if (!d) return 0;
-    struct p *p = m ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
-    bool fresh = p && !atomic_load_explicit(&p->clock_old, memory_order_relaxed);
-    return CYG_UNLIKELY((fresh ? cygrt_p_now(p) : cyg_now()) >= d) ? CYG_ETIMEDOUT : 0;
-}
+/* Whether a wait would end now with an error: 0 or that error. No parking. */
+int cygrt_pd_check(const struct cygrt_pd *pd, enum cygrt_mode mode);
 void cygrt_pd_set_deadline(struct cygrt_pd *pd, enum cygrt_mode mode, cyg_time t);
 /* Until somebody waits for reading, input need not make events (the end and errors still do): for one who has bytes enough and
  * cannot pass them on. The caller keeps the descriptor open meanwhile. */
