@@ -173,71 +173,78 @@ void conn_unuse(struct conn *c) {
     if (fdlock_unuse(&c->lock)) conn_finish(c);
 }
 
-void conn_leave(struct conn *c, enum fd_side side) {
-    if (fdlock_release(&c->lock, side)) conn_finish(c);
+/* Not inline: a request leaves four times. */
+__attribute__((noinline)) void conn_leave(struct conn *c, enum fd_side side) {
+    if (CYG_UNLIKELY(fdlock_release(&c->lock, side))) conn_finish(c);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
 
-/* As recv(2), but a negative result is -errno. *cut: a Unix read that ended at a message with descriptors, behind which there may be more. */
-static ssize_t receive(struct conn *c, void *p, size_t n, int flags, bool *cut) {
-    *cut = false;
-    if (c->stream.ops == &cyg_tcp_ops) return cyg_sys_recv(c->fd, p, n, flags);
+struct received {
+    ssize_t n; /* as recv(2), but a negative one is -errno */
+    bool cut;  /* a Unix read that ended at a message with descriptors, behind which there may be more */
+};
+
+/* The kernel closes descriptors that nobody asked for. */
+static __attribute__((noinline)) struct received receive_unix(struct conn *c, void *p, size_t n, int flags) {
     struct iovec iov = {p, n};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t r = recvmsg(c->fd, &msg, flags);
-    *cut = r > 0 && (msg.msg_flags & MSG_CTRUNC); /* descriptors that we did not ask for; the kernel has closed them */
-    return r < 0 ? -errno : r;
+    return (struct received){r < 0 ? -errno : r, r > 0 && (msg.msg_flags & MSG_CTRUNC)};
 }
 
-static ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
+static inline struct received receive(struct conn *c, void *p, size_t n, int flags) {
+    if (CYG_LIKELY(c->stream.ops == &cyg_tcp_ops)) return (struct received){cyg_sys_recv(c->fd, p, n, flags), false};
+    return receive_unix(c, p, n, flags);
+}
+
+/* r <= 0: what a read brought. False: it is to be tried again, or waits. */
+static CYG_COLD bool read_nothing(struct conn *c, ssize_t r, uint32_t events) {
+    if (r == 0) conn_note_user(c);
+    if (r == -EAGAIN) {
+        c->drained = true;
+        c->drained_at = events;
+    }
+    return r != -EAGAIN && r != -EINTR;
+}
+
+static inline ssize_t read_some(struct conn *c, void *p, size_t n, int flags) {
     struct cygrt_pd *pd = &c->pd;
     int err;
-    if (atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed) && (err = cygrt_pd_check(pd, CYGRT_READ)))
+    if (atomic_load_explicit(&pd->deadline[CYGRT_READ], memory_order_relaxed) &&
+        CYG_UNLIKELY((err = cygrt_pd_check(pd, CYGRT_READ))))
         return err;
     for (;;) {
         uint32_t events = atomic_load_explicit(&pd->read_events, memory_order_acquire);
         if (c->drained && c->drained_at == events) {
             conn_note_user(c);
-            if ((err = cygrt_pd_wait(pd, CYGRT_READ))) return err;
+            if (CYG_UNLIKELY((err = cygrt_pd_wait(pd, CYGRT_READ)))) return err;
             continue;
         }
-        bool cut;
-        ssize_t r = receive(c, p, n, flags, &cut);
-        if (r > 0) {
+        struct received r = receive(c, p, n, flags);
+        if (CYG_LIKELY(r.n > 0)) {
             /* Not after the peer's end was seen: then no further event would come. */
-            c->drained = !flags && !cut && (size_t)r < n && !atomic_load_explicit(&pd->ended, memory_order_acquire);
+            bool whole = (size_t)r.n < n && !r.cut && !flags;
+            c->drained = whole && !atomic_load_explicit(&pd->ended, memory_order_acquire);
             c->drained_at = events;
-            return r;
+            return r.n;
         }
-        if (r == 0) {
-            conn_note_user(c);
-            return CYG_EOF;
-        }
-        if (r == -EINTR) continue;
-        if (r != -EAGAIN) return r;
-        c->drained = true;
-        c->drained_at = events;
+        if (read_nothing(c, r.n, events)) return r.n == 0 ? CYG_EOF : r.n;
     }
 }
 
-static ssize_t conn_read(cyg_stream *s, void *p, size_t n) {
+/* Two copies: a plain read asks for no flags. */
+static inline __attribute__((always_inline)) ssize_t read_with(cyg_stream *s, void *p, size_t n, int flags) {
     struct conn *c = own(s);
     int err = fdlock_acquire(&c->lock, FD_READ);
-    if (err) return err;
-    ssize_t r = n ? read_some(c, p, n, 0) : 0;
+    if (CYG_UNLIKELY(err)) return err;
+    ssize_t r = CYG_LIKELY(n) ? read_some(c, p, n, flags) : 0;
     conn_leave(c, FD_READ);
     return r;
 }
 
-static ssize_t conn_peek(cyg_stream *s, void *p, size_t n) {
-    struct conn *c = own(s);
-    int err = fdlock_acquire(&c->lock, FD_READ);
-    if (err) return err;
-    ssize_t r = n ? read_some(c, p, n, MSG_PEEK) : 0;
-    conn_leave(c, FD_READ);
-    return r;
-}
+static ssize_t conn_read(cyg_stream *s, void *p, size_t n) { return read_with(s, p, n, 0); }
+static ssize_t conn_peek(cyg_stream *s, void *p, size_t n) { return read_with(s, p, n, MSG_PEEK); }
 
 /* By poll(2): peeking would take the peer's error, so that the read behind it could not tell a reset from an end. */
 static ssize_t try_look(struct conn *c, void *arg) {
@@ -267,18 +274,21 @@ static int wait_writable(struct conn *c) {
     return cygrt_pd_wait(&c->pd, CYGRT_WRITE);
 }
 
-static ssize_t write_all(struct conn *c, const char *p, size_t n) {
-    size_t at = 0;
-    int err;
-    while (at < n) {
-        ssize_t w = cyg_sys_send(c->fd, p + at, n - at, MSG_NOSIGNAL);
-        if (w >= 0) {
-            at += (size_t)w;
-            continue;
+/* A write took nothing: r says why. 0: to be tried again. */
+static CYG_COLD ssize_t write_nothing(struct conn *c, ssize_t r) {
+    if (r == -EINTR) return 0;
+    return r == -EAGAIN ? wait_writable(c) : r;
+}
+
+static inline ssize_t write_all(struct conn *c, const char *p, size_t n) {
+    for (size_t left = n; left > 0;) {
+        ssize_t w = cyg_sys_send(c->fd, p, left, MSG_NOSIGNAL);
+        if (CYG_LIKELY(w >= 0)) {
+            p += w;
+            left -= (size_t)w;
+        } else if ((w = write_nothing(c, w))) {
+            return w;
         }
-        if (w == -EINTR) continue;
-        if (w != -EAGAIN) return w;
-        if ((err = wait_writable(c))) return err;
     }
     return (ssize_t)n;
 }
@@ -286,11 +296,11 @@ static ssize_t write_all(struct conn *c, const char *p, size_t n) {
 static ssize_t conn_write(cyg_stream *s, const void *p, size_t n) {
     struct conn *c = own(s);
     int err = fdlock_acquire(&c->lock, FD_WRITE);
-    if (err) return err;
+    if (CYG_UNLIKELY(err)) return err;
     ssize_t r = 0;
     if (atomic_load_explicit(&c->pd.deadline[CYGRT_WRITE], memory_order_relaxed))
         r = cygrt_pd_check(&c->pd, CYGRT_WRITE);
-    if (!r) r = write_all(c, p, n);
+    if (CYG_LIKELY(!r)) r = write_all(c, p, n);
     conn_leave(c, FD_WRITE);
     return r;
 }
@@ -505,7 +515,7 @@ static inline bool known_empty(struct conn *c) {
 }
 
 /* An event that was counted before a short read is stale: drops it, or a record would start for nothing. */
-static inline void drop_stale_event(struct conn *c) {
+static void drop_stale_event(struct conn *c) {
     uintptr_t ready = CYGRT_PD_READY;
     if (atomic_load(&c->pd.slot[CYGRT_READ]) != ready) return;
     atomic_compare_exchange_strong(&c->pd.slot[CYGRT_READ], &ready, CYGRT_PD_NIL);
@@ -522,9 +532,12 @@ static void look_for_message(struct conn *c) {
     conn_unuse(c);
 }
 
-int cyg_conn_on_readable(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
-    struct conn *c = ours(s);
-    if (!c) return CYG_ENOTSUP;
+/* There is no event to be dropped, and the last read is known to have been the last. */
+static inline bool quiet_and_told(struct conn *c) {
+    return CYG_LIKELY(known_empty(c)) && CYG_LIKELY(atomic_load(&c->pd.slot[CYGRT_READ]) != CYGRT_PD_READY);
+}
+
+static CYG_COLD int on_readable_slowly(struct conn *c, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
     look_for_message(c);
     if (known_empty(c))
         drop_stale_event(c);
@@ -533,14 +546,19 @@ int cyg_conn_on_readable(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time
     return cygrt_pd_record(&c->pd, fn, arg, deadline);
 }
 
+int cyg_conn_on_readable(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
+    struct conn *c = ours(s);
+    if (CYG_UNLIKELY(!c)) return CYG_ENOTSUP;
+    return quiet_and_told(c) ? cygrt_pd_record(&c->pd, fn, arg, deadline) : on_readable_slowly(c, fn, arg, deadline);
+}
+
 static int look(struct conn *c) {
     int err = fdlock_acquire(&c->lock, FD_READ);
     if (err) return err;
     uint32_t events = atomic_load_explicit(&c->pd.read_events, memory_order_acquire);
     char byte;
-    bool cut;
     ssize_t r;
-    do r = receive(c, &byte, 1, MSG_PEEK | MSG_DONTWAIT, &cut);
+    do r = receive(c, &byte, 1, MSG_PEEK | MSG_DONTWAIT).n;
     while (r == -EINTR);
     c->drained = r == -EAGAIN;
     c->drained_at = events;
@@ -553,14 +571,16 @@ int conn_quiet(cyg_conn *s) {
     return CYG_LIKELY(known_empty(c)) ? 0 : look(c);
 }
 
-int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
-    struct conn *c = own(s);
-    if (CYG_UNLIKELY(!known_empty(c))) {
-        int r = look(c);
-        if (r != 0) return r;
-    }
+static CYG_COLD int watch_slowly(struct conn *c, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
+    int r = known_empty(c) ? 0 : look(c);
+    if (r != 0) return r;
     drop_stale_event(c);
     return cygrt_pd_record(&c->pd, fn, arg, deadline);
+}
+
+int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline) {
+    struct conn *c = own(s);
+    return quiet_and_told(c) ? cygrt_pd_record(&c->pd, fn, arg, deadline) : watch_slowly(c, fn, arg, deadline);
 }
 
 bool conn_is_socket(cyg_conn *s) {

@@ -38,19 +38,23 @@ bool fdlock_release_slow(struct fdlock *l, enum fd_side side);
  * either side: one compare-and-swap. */
 static inline int fdlock_acquire(struct fdlock *l, enum fd_side side) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
-    bool taken = (old & (FDLOCK_CLOSED | FDLOCK_LOCKED(side))) == 0 && old < FDLOCK_WAITER(FD_READ) - FDLOCK_USER &&
-                 atomic_compare_exchange_strong_explicit(&l->word, &old, old + FDLOCK_LOCKED(side) + FDLOCK_USER,
-                                                         memory_order_acquire, memory_order_relaxed);
-    return CYG_LIKELY(taken) ? 0 : fdlock_acquire_slow(l, side);
+    if (CYG_UNLIKELY(old & (FDLOCK_CLOSED | FDLOCK_LOCKED(side))) ||
+        CYG_UNLIKELY(old >= FDLOCK_WAITER(FD_READ) - FDLOCK_USER) ||
+        CYG_UNLIKELY(!atomic_compare_exchange_strong_explicit(&l->word, &old, old + FDLOCK_LOCKED(side) + FDLOCK_USER,
+                                                              memory_order_acquire, memory_order_relaxed)))
+        return fdlock_acquire_slow(l, side);
+    return 0;
 }
 
 /* Returns true if it is closed, and this was the last user. */
 static inline bool fdlock_release(struct fdlock *l, enum fd_side side) {
     uint64_t old = atomic_load_explicit(&l->word, memory_order_relaxed);
-    bool left = (old & (FDLOCK_CLOSED | FDLOCK_WAITERS(side))) == 0 && (old & FDLOCK_LOCKED(side)) &&
-                atomic_compare_exchange_strong_explicit(&l->word, &old, old - FDLOCK_LOCKED(side) - FDLOCK_USER,
-                                                        memory_order_acq_rel, memory_order_relaxed);
-    return CYG_LIKELY(left) ? false : fdlock_release_slow(l, side);
+    if (CYG_UNLIKELY((old & (FDLOCK_CLOSED | FDLOCK_LOCKED(side))) != FDLOCK_LOCKED(side)) ||
+        CYG_UNLIKELY(old >= FDLOCK_WAITER(FD_READ)) ||
+        CYG_UNLIKELY(!atomic_compare_exchange_strong_explicit(&l->word, &old, old - FDLOCK_LOCKED(side) - FDLOCK_USER,
+                                                              memory_order_acq_rel, memory_order_relaxed)))
+        return fdlock_release_slow(l, side);
+    return false;
 }
 
 int fdlock_use(struct fdlock *l);    /* a user without a side; 0 or CYG_ECLOSED */
