@@ -83,7 +83,7 @@ void pool_unref(cyg_connpool *p) {
 /* A place for a new connection; an idle one makes room for it at the limit. */
 static bool place_for_fresh(cyg_connpool *p) {
     while (!pool_place_take(p)) {
-        struct pooled *idle = pool_slots_take(p, true);
+        struct pooled *idle = pool_slots_take(p);
         if (!idle) return false;
         pool_close_conn(idle, CYG_CONNPOOL_REPLACED);
     }
@@ -96,11 +96,13 @@ static cyg_time wait_until(const cyg_connpool *p, cyg_time deadline) {
     return deadline == 0 || limit < deadline ? limit : deadline;
 }
 
-/* No idle one in reach, or a new one is wanted: a place to dial on, or a turn in the queue. */
-__attribute__((noinline)) static int get_slowly(cyg_connpool *p, cyg_connpool_ask *ask, struct pooled **out) {
+/* An idle one, or what may be dialled now or after a turn in the queue. */
+static int find(cyg_connpool *p, cyg_connpool_ask *ask, struct pooled **out) {
+    /* Also where top, a hint, is wrong, or another P's: a dial would be dearer than a look. */
+    if (!ask->fresh && !pool_has_waiters(p) && (*out = pool_slots_take(p))) return 0;
     bool place = ask->fresh && place_for_fresh(p); /* without one it queues, and what it gets has just been in use */
     if (!place) place = !pool_has_waiters(p) && pool_place_take(p);
-    *out = place || pool_has_waiters(p) ? NULL : pool_slots_take(p, true);
+    *out = place || pool_has_waiters(p) ? NULL : pool_slots_take(p);
     if (!place && !*out) {
         int err = pool_turn_wait(p, wait_until(p, ask->deadline), out);
         ask->queued = err < 0;
@@ -109,19 +111,29 @@ __attribute__((noinline)) static int get_slowly(cyg_connpool *p, cyg_connpool_as
     return *out ? 0 : pool_open(p, ask->deadline, out);
 }
 
+static inline cyg_pooled_conn *lend(cyg_connpool *p, struct pooled *pc, struct pool_shard *here) {
+    pc->state = POOLED_LENT;
+    pool_count(CYG_LIKELY(pc->pub.uses++ > 0) ? &here->reuses : &p->lent_new);
+    return &pc->pub;
+}
+
+/* No idle one is at hand, or a new one is wanted, or others wait, or the pool is closed. */
+static CYG_COLD int get_slowly(cyg_connpool *p, cyg_connpool_ask *ask, cyg_pooled_conn **out) {
+    struct pooled *pc;
+    if (pool_closed(p)) return cygrt_fail(CYG_ECLOSED, "pool \"%s\" is closed", p->name);
+    int err = find(p, ask, &pc);
+    if (err == 0) *out = lend(p, pc, pool_shard_here(p));
+    return err;
+}
+
 int cyg_connpool_get_as(cyg_connpool *p, cyg_connpool_ask *ask, cyg_pooled_conn **out) {
+    struct pool_shard *here = pool_shard_here(p);
     struct pooled *pc = NULL;
     ask->queued = false;
-    if (CYG_UNLIKELY(pool_closed(p))) return cygrt_fail(CYG_ECLOSED, "pool \"%s\" is closed", p->name);
-    if (CYG_LIKELY(!ask->fresh && !pool_has_waiters(p))) {
-        pc = pool_slots_take(p, false);
-        if (CYG_UNLIKELY(!pc)) pc = pool_slots_take(p, true); /* another P's: a dial would be dearer */
-    }
-    int err = CYG_LIKELY(pc != NULL) ? 0 : get_slowly(p, ask, &pc);
-    if (CYG_UNLIKELY(err < 0)) return err;
-    pc->state = POOLED_LENT;
-    pool_count(CYG_LIKELY(pc->pub.uses++ > 0) ? &p->shards[pool_home(p)].reuses : &p->lent_new);
-    *out = &pc->pub;
+    if (CYG_LIKELY(!pool_closed(p)) && CYG_LIKELY(!ask->fresh) && CYG_LIKELY(!pool_has_waiters(p)))
+        pc = pool_slots_glance(p, here);
+    if (CYG_UNLIKELY(!pc)) return get_slowly(p, ask, out);
+    *out = lend(p, pc, here);
     return 0;
 }
 
@@ -132,7 +144,7 @@ int cyg_connpool_get(cyg_connpool *p, cyg_time deadline, cyg_pooled_conn **out) 
 
 /* ---- giving back ------------------------------------------------------------------------------------------------- */
 
-static bool memory_unless_gone(cyg_connpool *p) {
+static CYG_COLD bool memory_unless_gone(cyg_connpool *p) {
     uint64_t n = __atomic_load_n(&p->memory, __ATOMIC_RELAXED);
     while (n > 0)
         if (__atomic_compare_exchange_n(&p->memory, &n, n + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return true;
@@ -140,14 +152,23 @@ static bool memory_unless_gone(cyg_connpool *p) {
 }
 
 static void close_idle(cyg_connpool *p) {
-    for (struct pooled *pc; (pc = pool_slots_take(p, true)) != NULL;) pool_close_conn(pc, CYG_CONNPOOL_POOL_CLOSED);
+    for (struct pooled *pc; (pc = pool_slots_take(p)) != NULL;) pool_close_conn(pc, CYG_CONNPOOL_POOL_CLOSED);
 }
 
 /* To the first who waits, untouched by the slots, if it may be used again at all. */
-static bool hand_over(struct pooled *pc) {
+static CYG_COLD bool hand_over(struct pooled *pc) {
     cyg_time now = cygrt_now_cached();
     if (pc->life_until <= now || (pc->pub.keep_until > 0 && pc->pub.keep_until <= now)) return false; /* closed below */
     return pool_quiet(pc) && pool_turn_give(pc->pool, pc);
+}
+
+/* It is up, and somebody waits or the pool is closed. The memory is ours. */
+static CYG_COLD void kept_for_others(cyg_connpool *p) {
+    if (pool_closed(p))
+        close_idle(p);
+    else
+        pool_feed(p);
+    pool_unref(p);
 }
 
 void pool_keep(struct pooled *pc) {
@@ -158,18 +179,14 @@ void pool_keep(struct pooled *pc) {
         return;
     }
     if (CYG_UNLIKELY(pool_has_waiters(p)) && hand_over(pc)) return;
-    struct pool_shard *sh = &p->shards[pool_home(p)];
+    struct pool_shard *sh = pool_shard_here(p);
     __atomic_add_fetch(&sh->putting, 1, __ATOMIC_SEQ_CST); /* once it is up, others may close it, and with it the pool */
     bool up = pool_slots_put(pc);
-    bool more = up && (pool_has_waiters(p) || pool_closed(p)) && memory_unless_gone(p);
+    bool wanted = up && (CYG_UNLIKELY(pool_has_waiters(p)) || CYG_UNLIKELY(pool_closed(p)));
+    bool more = CYG_UNLIKELY(wanted) && memory_unless_gone(p);
     __atomic_sub_fetch(&sh->putting, 1, __ATOMIC_RELEASE);
     if (CYG_UNLIKELY(!up)) pool_close_conn(pc, (cyg_connpool_why)pc->why);
-    if (CYG_LIKELY(!more)) return;
-    if (pool_closed(p))
-        close_idle(p);
-    else
-        pool_feed(p);
-    pool_unref(p);
+    if (CYG_UNLIKELY(more)) kept_for_others(p);
 }
 
 static struct pooled *lent(cyg_pooled_conn *pub, const char *file, int line) {

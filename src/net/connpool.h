@@ -47,12 +47,12 @@ struct pool_shard {
 };
 
 struct cyg_connpool {
-    cyg_connpool_opts opts; /* with the defaults filled in; fixed, as all up to closed */
-    const char *name;       /* lives as long as the program */
+    struct pool_shard *shards; /* fixed, as all up to closed */
+    unsigned nshards, nslots;  /* shards: a power of two; slots a shard */
+    bool count_idle;           /* idle is counted: max_idle below max_open, or min_idle */
+    cyg_connpool_opts opts;    /* with the defaults filled in */
+    const char *name;          /* lives as long as the program */
     char *network, *address;
-    unsigned nshards, nslots; /* shards: a power of two; slots a shard */
-    struct pool_shard *shards;
-    bool count_idle;                       /* idle is counted: max_idle below max_open, or min_idle */
     uint32_t closed;                       /* atomic */
     alignas(POOL_LINE) uint64_t memory;    /* atomic */
     uint64_t users;                        /* atomic */
@@ -74,6 +74,7 @@ static inline bool pool_has_waiters(const cyg_connpool *p) {
     return __atomic_load_n(&p->nwaiters, __ATOMIC_SEQ_CST) > 0;
 }
 static inline unsigned pool_home(const cyg_connpool *p) { return cygrt_proc_hint() & (p->nshards - 1); }
+static inline struct pool_shard *pool_shard_here(const cyg_connpool *p) { return &p->shards[pool_home(p)]; }
 static inline void pool_count(uint64_t *counter) { __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED); }
 
 /* ---- connpool_slots.c ------------------------------------------------------------------------------------------- */
@@ -86,8 +87,9 @@ bool pool_slots_put(struct pooled *pc);
  * Returns: false with the reason in pc->why. */
 bool pool_quiet(struct pooled *pc);
 
-/* Takes a quiet one: a glance at the caller's own shard, or (thorough) at every slot. NULL: none. */
-struct pooled *pool_slots_take(cyg_connpool *p, bool thorough);
+/* Takes a quiet one: by a glance at a shard, the caller's own, or by a look at every slot. NULL: none. */
+struct pooled *pool_slots_glance(cyg_connpool *p, struct pool_shard *sh);
+struct pooled *pool_slots_take(cyg_connpool *p);
 
 /* ---- connpool_turn.c: places, and the queue for them ------------------------------------------------------------- */
 

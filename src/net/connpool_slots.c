@@ -46,23 +46,25 @@ static bool slot_change(uintptr_t *slot, uintptr_t from, uintptr_t to) {
     return __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
 }
 
-static void uncount_idle(cyg_connpool *p) {
-    if (CYG_LIKELY(!p->count_idle)) return;
+static CYG_COLD void count_one_less(cyg_connpool *p) {
     __atomic_sub_fetch(&p->idle, 1, __ATOMIC_SEQ_CST);
     pool_warm_check(p);
 }
+static inline void uncount_idle(cyg_connpool *p) {
+    if (CYG_UNLIKELY(p->count_idle)) count_one_less(p);
+}
 
 /* r: what conn_quiet or conn_watch said. */
-static bool is_quiet(struct pooled *pc, int r) {
-    if (CYG_LIKELY(r == 0)) return true;
+static CYG_COLD bool not_quiet(struct pooled *pc, int r) {
     pc->why = r > 0 ? CYG_CONNPOOL_UNASKED_BYTES : r == CYG_ECLOSED ? CYG_CONNPOOL_BROKEN : CYG_CONNPOOL_PEER_CLOSED;
     return false;
 }
+static inline bool is_quiet(struct pooled *pc, int r) { return CYG_LIKELY(r == 0) ? true : not_quiet(pc, r); }
 
 bool pool_quiet(struct pooled *pc) { return is_quiet(pc, conn_quiet(pc->pub.socket)); }
 
 /* The second of taker and watcher closes. */
-static void let_go(struct pooled *pc) {
+static CYG_COLD void let_go(struct pooled *pc) {
     if (__atomic_exchange_n(&pc->gone, 1, __ATOMIC_ACQ_REL) == 1) pool_close_conn(pc, (cyg_connpool_why)pc->why);
 }
 
@@ -88,27 +90,38 @@ static void struck(void *arg, int why) {
         pool_close_conn(pc, (cyg_connpool_why)pc->why);
 }
 
-/* Finds a free slot, near the top of the shard's stack first. */
-static bool reserve(struct pool_shard *sh, unsigned nslots, struct pooled *pc) {
+/* False: that slot is not free. */
+static inline bool reserve_slot(struct pool_shard *sh, unsigned i, struct pooled *pc) {
+    if (CYG_UNLIKELY(__atomic_load_n(&sh->slots[i], __ATOMIC_RELAXED) != 0)) return false;
+    pc->slot = (uint16_t)i; /* before it can be seen */
+    if (CYG_UNLIKELY(!slot_change(&sh->slots[i], 0, (uintptr_t)pc | PUTTING))) return false;
+    __atomic_store_n(&sh->top, i + 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+static inline unsigned top_of(const cyg_connpool *p, const struct pool_shard *sh) {
     uint32_t top = __atomic_load_n(&sh->top, __ATOMIC_RELAXED);
-    if (top >= nslots) top = 0;
-    for (unsigned k = 0; k < nslots; k++) {
-        unsigned i = top + k < nslots ? top + k : top + k - nslots;
-        if (__atomic_load_n(&sh->slots[i], __ATOMIC_RELAXED) != 0) continue;
-        pc->slot = (uint16_t)i; /* before it can be seen */
-        if (!slot_change(&sh->slots[i], 0, (uintptr_t)pc | PUTTING)) continue;
-        __atomic_store_n(&sh->top, i + 1, __ATOMIC_RELAXED);
-        return true;
+    return top < p->nslots ? top : 0;
+}
+
+/* In each shard from the top of its stack on. */
+static CYG_COLD bool reserve_anywhere(cyg_connpool *p, struct pooled *pc) {
+    for (unsigned k = 0; k < p->nshards; k++) {
+        pc->shard = (uint16_t)((pc->home + k) & (p->nshards - 1));
+        struct pool_shard *sh = &p->shards[pc->shard];
+        unsigned top = top_of(p, sh);
+        for (unsigned n = 0; n < p->nslots; n++) {
+            if (reserve_slot(sh, top + n < p->nslots ? top + n : top + n - p->nslots, pc)) return true;
+        }
     }
     return false;
 }
 
-static bool reserve_anywhere(cyg_connpool *p, struct pooled *pc) {
-    for (unsigned k = 0; k < p->nshards; k++) {
-        pc->shard = (uint16_t)((pc->home + k) & (p->nshards - 1));
-        if (reserve(&p->shards[pc->shard], p->nslots, pc)) return true;
-    }
-    return false;
+/* Finds a free slot, nearly always on top of the stack of its P's shard. */
+static inline bool reserve(cyg_connpool *p, struct pooled *pc) {
+    struct pool_shard *sh = &p->shards[pc->home];
+    pc->shard = pc->home;
+    return CYG_LIKELY(reserve_slot(sh, top_of(p, sh), pc)) || reserve_anywhere(p, pc);
 }
 
 /* Until when it may lie idle, and which limit that is; <= now: not at all. */
@@ -128,17 +141,24 @@ static cyg_time idle_until(struct pooled *pc, cyg_time now) {
 
 enum put { UP, DOWN, AGAIN };
 
-static enum put put_once(struct pooled *pc, cyg_time until) {
+static CYG_COLD enum put put_struck(struct pooled *pc) {
+    return pc->why == CYG_CONNPOOL_UNASKED_BYTES && pool_quiet(pc) ? AGAIN : DOWN;
+}
+
+static inline enum put put_once(struct pooled *pc, cyg_time until) {
     cyg_connpool *p = pc->pool;
     pc->why = CYG_CONNPOOL_MAX_IDLE;
-    if (CYG_UNLIKELY(!reserve_anywhere(p, pc))) return DOWN;
+    if (CYG_UNLIKELY(!reserve(p, pc))) return DOWN;
     uintptr_t *slot = &p->shards[pc->shard].slots[pc->slot], me = (uintptr_t)pc;
     if (CYG_UNLIKELY(!is_quiet(pc, conn_watch(pc->pub.socket, struck, pc, until)))) {
         __atomic_store_n(slot, 0, __ATOMIC_RELEASE);
         return DOWN;
     }
-    if (CYG_LIKELY(slot_change(slot, me | PUTTING, me))) return UP;
-    return pc->why == CYG_CONNPOOL_UNASKED_BYTES && pool_quiet(pc) ? AGAIN : DOWN; /* struck before it was up */
+    return CYG_LIKELY(slot_change(slot, me | PUTTING, me)) ? UP : put_struck(pc); /* struck before it was up */
+}
+
+static inline bool count_idle(cyg_connpool *p) {
+    return CYG_LIKELY(!p->count_idle) || __atomic_add_fetch(&p->idle, 1, __ATOMIC_SEQ_CST) <= p->opts.max_idle;
 }
 
 bool pool_slots_put(struct pooled *pc) {
@@ -147,7 +167,7 @@ bool pool_slots_put(struct pooled *pc) {
     pc->why = pc->until_why;
     if (CYG_UNLIKELY(until <= now)) return false;
     pc->why = CYG_CONNPOOL_MAX_IDLE;
-    if (!p->count_idle || __atomic_add_fetch(&p->idle, 1, __ATOMIC_SEQ_CST) <= p->opts.max_idle) {
+    if (CYG_LIKELY(count_idle(p))) {
         enum put r;
         do r = put_once(pc, until);
         while (CYG_UNLIKELY(r == AGAIN));
@@ -157,10 +177,10 @@ bool pool_slots_put(struct pooled *pc) {
     return false;
 }
 
-/* Takes slot i if a connection lies there and is quiet. */
-static struct pooled *take_slot(cyg_connpool *p, struct pool_shard *sh, unsigned i) {
-    uintptr_t v = __atomic_load_n(&sh->slots[i], __ATOMIC_RELAXED);
-    if (v == 0 || (v & PUTTING) || !slot_change(&sh->slots[i], v, 0)) return NULL;
+/* Takes what lies in a slot if it is quiet. */
+static inline struct pooled *take_slot(cyg_connpool *p, uintptr_t *slot) {
+    uintptr_t v = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    if (v == 0 || (v & PUTTING) || CYG_UNLIKELY(!slot_change(slot, v, 0))) return NULL;
     struct pooled *pc = (struct pooled *)v;
     uncount_idle(p);
     if (CYG_LIKELY(cyg_conn_cancel_readable(pc->pub.socket))) return pc;
@@ -168,10 +188,11 @@ static struct pooled *take_slot(cyg_connpool *p, struct pool_shard *sh, unsigned
     return NULL;
 }
 
-static struct pooled *take_shard(cyg_connpool *p, struct pool_shard *sh, unsigned from) {
+/* Looks at the slots below `from`. */
+static struct pooled *take_below(cyg_connpool *p, struct pool_shard *sh, unsigned from) {
     for (unsigned i = from; i-- > 0;) {
-        struct pooled *pc = take_slot(p, sh, i);
-        if (!pc) continue;
+        struct pooled *pc = take_slot(p, &sh->slots[i]);
+        if (CYG_UNLIKELY(!pc)) continue;
         __atomic_store_n(&sh->top, i, __ATOMIC_RELAXED);
         return pc;
     }
@@ -179,16 +200,15 @@ static struct pooled *take_shard(cyg_connpool *p, struct pool_shard *sh, unsigne
     return NULL;
 }
 
-struct pooled *pool_slots_take(cyg_connpool *p, bool thorough) {
+struct pooled *pool_slots_glance(cyg_connpool *p, struct pool_shard *sh) {
+    uint32_t top = __atomic_load_n(&sh->top, __ATOMIC_RELAXED);
+    return take_below(p, sh, top <= p->nslots ? top : p->nslots);
+}
+
+struct pooled *pool_slots_take(cyg_connpool *p) {
     unsigned home = pool_home(p);
-    if (!thorough) {
-        struct pool_shard *sh = &p->shards[home];
-        uint32_t top = __atomic_load_n(&sh->top, __ATOMIC_RELAXED);
-        struct pooled *pc = take_shard(p, sh, top <= p->nslots ? top : p->nslots);
-        return CYG_LIKELY(pc != NULL) ? pc : take_shard(p, sh, p->nslots); /* top is a hint; a dial is dearer than a look */
-    }
     for (unsigned k = 0; k < p->nshards; k++) {
-        struct pooled *pc = take_shard(p, &p->shards[(home + k) & (p->nshards - 1)], p->nslots);
+        struct pooled *pc = take_below(p, &p->shards[(home + k) & (p->nshards - 1)], p->nslots);
         if (pc) return pc;
     }
     return NULL;

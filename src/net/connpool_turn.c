@@ -64,7 +64,7 @@ static bool queue_empty(cyg_connpool *p) {
  * in it since has looked for himself after that, or is seen. */
 void pool_feed(cyg_connpool *p) {
     while (pool_has_waiters(p)) {
-        struct pooled *pc = pool_slots_take(p, true);
+        struct pooled *pc = pool_slots_take(p);
         if (!pc && !pool_place_take(p)) return;
         if (pool_turn_give(p, pc)) continue;
         if (pc)
