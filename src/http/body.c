@@ -53,7 +53,7 @@ ssize_t http_rd_fill(struct http_rd *rd, size_t limit) {
     size_t room = rd->cap - rd->end;
     if (room > limit) room = limit;
     ssize_t n = cyg_read(rd->c, rd->area + rd->end, room);
-    if (HTTP_UNLIKELY(n <= 0)) return n < 0 ? n : CYG_EOF;
+    if (CYG_UNLIKELY(n <= 0)) return n < 0 ? n : CYG_EOF;
     rd->end += (size_t)n;
     rd->full = rd->end == rd->cap;
     return n;
@@ -108,7 +108,7 @@ ssize_t http_body_take(struct http_body *b, struct http_rd *rd, cyg_str *piece) 
     if (b->framing == CYG_H1_CHUNKED) return take_chunk(b, rd, piece);
     size_t n = http_rd_left(rd);
     if (n == 0) return 0;
-    if (HTTP_LIKELY(b->framing == CYG_H1_LENGTH)) {
+    if (CYG_LIKELY(b->framing == CYG_H1_LENGTH)) {
         if ((uint64_t)b->left < n) n = (size_t)b->left;
         b->left -= (int64_t)n;
         b->done = b->left == 0;

@@ -61,7 +61,7 @@ static inline void shard_leave(struct shard *s) { cyg_spin_unlock(&s->lock); }
 
 static inline struct free_buf *pop(struct shard *s, enum kind k) {
     struct free_buf *b = s->first[k];
-    if (HTTP_LIKELY(b != NULL)) {
+    if (CYG_LIKELY(b != NULL)) {
         uint32_t n = --s->n[k];
         s->first[k] = b->next;
         s->low[k] = n < s->low[k] ? n : s->low[k];
@@ -70,7 +70,7 @@ static inline struct free_buf *pop(struct shard *s, enum kind k) {
 }
 
 static inline bool push(struct shard *s, enum kind k, struct free_buf *b) {
-    if (HTTP_UNLIKELY(s->n[k] >= kinds[k].keep)) return false;
+    if (CYG_UNLIKELY(s->n[k] >= kinds[k].keep)) return false;
     b->next = s->first[k];
     s->first[k] = b;
     s->n[k]++;
@@ -130,10 +130,10 @@ static __attribute__((noinline)) void put_slowly(struct shard *own, enum kind k,
 
 static inline void put(enum kind k, struct free_buf *b) {
     struct shard *own = own_shard();
-    if (HTTP_LIKELY(cyg_spin_trylock(&own->lock))) {
-        bool kept = HTTP_LIKELY(++own->puts < SWEEP_PUTS) && push(own, k, b);
+    if (CYG_LIKELY(cyg_spin_trylock(&own->lock))) {
+        bool kept = CYG_LIKELY(++own->puts < SWEEP_PUTS) && push(own, k, b);
         shard_leave(own);
-        if (HTTP_LIKELY(kept)) return;
+        if (CYG_LIKELY(kept)) return;
     }
     put_slowly(own, k, b);
 }
@@ -165,10 +165,10 @@ static __attribute__((noinline)) void *get_slowly(struct shard *own, enum kind k
 
 static inline void *get(enum kind k) {
     struct shard *own = own_shard();
-    if (HTTP_LIKELY(cyg_spin_trylock(&own->lock))) {
+    if (CYG_LIKELY(cyg_spin_trylock(&own->lock))) {
         struct free_buf *b = pop(own, k);
         shard_leave(own);
-        if (HTTP_LIKELY(b != NULL)) return b;
+        if (CYG_LIKELY(b != NULL)) return b;
     }
     return get_slowly(own, k);
 }

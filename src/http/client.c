@@ -36,7 +36,7 @@ static bool too_early(cyg_http_client_conn *cc) {
 static ssize_t fill(cyg_http_client_conn *cc, size_t limit) {
     ssize_t n;
     do n = http_rd_fill(&cc->cx->rd, limit);
-    while (HTTP_UNLIKELY(n == CYG_ETIMEDOUT) && too_early(cc));
+    while (CYG_UNLIKELY(n == CYG_ETIMEDOUT) && too_early(cc));
     return n;
 }
 
@@ -157,23 +157,23 @@ int http_client_read_head(cyg_http_client_conn *cc) {
     struct http_cx *cx = cc->cx;
     struct http_rd *rd = &cx->rd;
     for (bool more = http_rd_left(rd) == 0;; more = true) {
-        if (HTTP_LIKELY(more)) {
+        if (CYG_LIKELY(more)) {
             int err = http_rd_room_for_head(rd, cc->limits->max_head);
-            if (HTTP_UNLIKELY(err < 0)) return err == CYG_ELIMIT ? CYG_EPROTO : err;
+            if (CYG_UNLIKELY(err < 0)) return err == CYG_ELIMIT ? CYG_EPROTO : err;
             ssize_t n = fill(cc, SIZE_MAX);
-            if (HTTP_UNLIKELY(n < 0)) return n == CYG_EOF && http_rd_left(rd) > 0 ? CYG_EPROTO : (int)n;
+            if (CYG_UNLIKELY(n < 0)) return n == CYG_EOF && http_rd_left(rd) > 0 ? CYG_EPROTO : (int)n;
             cc->any_byte = true;
         }
         int r = cyg_h1_parse_response(&cx->h, rd->area + rd->pos, http_rd_left(rd), cc->limits, cc->method);
-        if (HTTP_LIKELY(r == CYG_H1_DONE)) break;
+        if (CYG_LIKELY(r == CYG_H1_DONE)) break;
         if (r == CYG_H1_ERROR) return CYG_EPROTO;
     }
     rd->pos += cx->h.head_bytes;
     rd->floor = rd->pos;
-    if (HTTP_UNLIKELY(cx->h.status < 200)) return 0; /* the next head follows */
+    if (CYG_UNLIKELY(cx->h.status < 200)) return 0; /* the next head follows */
     cc->head_done = true;
     http_body_init(&cx->body, &cx->h);
-    if (HTTP_UNLIKELY(cx->h.seen & (1ull << CYG_HTTP_KEEP_ALIVE))) {
+    if (CYG_UNLIKELY(cx->h.seen & (1ull << CYG_HTTP_KEEP_ALIVE))) {
         cyg_duration t = http_keep_alive_timeout(&cx->h);
         cc->pooled->keep_until = t > 0 ? cyg_now_cached() + t : 0;
     }

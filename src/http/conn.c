@@ -26,7 +26,7 @@ static __attribute__((noinline)) void set_read_deadline(struct http_conn *hc, cy
  * every so many requests. */
 static int go_idle(struct http_conn *hc, cyg_duration idle) {
     cyg_time due = cyg_now_cached() + idle;
-    if (HTTP_UNLIKELY((uint64_t)(hc->read_deadline - due) > (uint64_t)idle / 8)) set_read_deadline(hc, due + idle / 8);
+    if (CYG_UNLIKELY((uint64_t)(hc->read_deadline - due) > (uint64_t)idle / 8)) set_read_deadline(hc, due + idle / 8);
     return cyg_conn_on_readable(hc->c, conn_ready, hc, hc->read_deadline);
 }
 
@@ -59,7 +59,7 @@ void http_conn_finish(struct http_conn *hc) {
     (void)cyg_close(hc->c);
     free(hc);
     __atomic_sub_fetch(&s->nconns, 1, __ATOMIC_SEQ_CST);
-    if (HTTP_UNLIKELY(__atomic_load_n(&s->gone_wanted, __ATOMIC_SEQ_CST) > 0)) {
+    if (CYG_UNLIKELY(__atomic_load_n(&s->gone_wanted, __ATOMIC_SEQ_CST) > 0)) {
         cyg_mutex_lock(&s->lock);
         cyg_cond_broadcast(&s->gone);
         cyg_mutex_unlock(&s->lock);
@@ -223,23 +223,23 @@ static inline bool serve_one(struct http_x *x, cyg_http_field *fields) {
     req_init(&req, x, fields);
     struct http_rd *rd = &x->rd;
     int verdict = cyg_h1_parse_request(&req.h, rd->area + rd->pos, http_rd_left(rd), &x->s->limits);
-    if (HTTP_UNLIKELY(verdict != CYG_H1_DONE) && !read_head(x, &req, verdict)) return false;
+    if (CYG_UNLIKELY(verdict != CYG_H1_DONE) && !read_head(x, &req, verdict)) return false;
     rd->pos += req.h.head_bytes;
     rd->floor = rd->pos;
     http_body_init(&req.body, &req.h);
-    if (HTTP_UNLIKELY(req.h.content_length > x->s->opts.max_body_bytes)) {
+    if (CYG_UNLIKELY(req.h.content_length > x->s->opts.max_body_bytes)) {
         http_refuse(x, &req, 413, "body_too_large");
         return false;
     }
-    if (HTTP_UNLIKELY(req.h.expect_continue)) req.continue_due = !req.body.done;
+    if (CYG_UNLIKELY(req.h.expect_continue)) req.continue_due = !req.body.done;
     res_init(&res, x, &req);
     struct http_conn *hc = x->hc;
     __atomic_store_n(&hc->requests, hc->requests + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&hc->handling, 1, __ATOMIC_RELAXED);
     x->s->handler(&req, &res, x->s->arg);
-    if (HTTP_UNLIKELY(!res.ended)) end_answer(x, &req, &res);
-    if (HTTP_UNLIKELY(res.extra_cap > HTTP_EXTRA_BYTES)) http_res_free(&res);
-    bool stays = HTTP_LIKELY(!x->last && !x->reset && req.body.done) || end_request(x, &req);
+    if (CYG_UNLIKELY(!res.ended)) end_answer(x, &req, &res);
+    if (CYG_UNLIKELY(res.extra_cap > HTTP_EXTRA_BYTES)) http_res_free(&res);
+    bool stays = CYG_LIKELY(!x->last && !x->reset && req.body.done) || end_request(x, &req);
     __atomic_store_n(&hc->handling, 0, __ATOMIC_RELAXED);
     return stays;
 }
@@ -249,13 +249,13 @@ static inline bool serve_one(struct http_x *x, cyg_http_field *fields) {
 /* Serves requests for as long as bytes of them are in the buffer. Whether the connection stays. */
 static __attribute__((noinline)) bool serve(struct http_x *x) {
     cyg_http_field few[HTTP_STACK_FIELDS], *fields = few;
-    if (HTTP_UNLIKELY(x->s->opts.max_fields > HTTP_STACK_FIELDS))
+    if (CYG_UNLIKELY(x->s->opts.max_fields > HTTP_STACK_FIELDS))
         fields = malloc(x->s->opts.max_fields * sizeof *fields);
     bool stays = false;
-    if (HTTP_LIKELY(fields && http_rd_fill(&x->rd, SIZE_MAX) >= 0))
-        while (HTTP_LIKELY((stays = serve_one(x, fields)) != false) && HTTP_UNLIKELY(http_rd_left(&x->rd) > 0))
+    if (CYG_LIKELY(fields && http_rd_fill(&x->rd, SIZE_MAX) >= 0))
+        while (CYG_LIKELY((stays = serve_one(x, fields)) != false) && CYG_UNLIKELY(http_rd_left(&x->rd) > 0))
             http_rd_next_message(&x->rd);
-    if (HTTP_UNLIKELY(fields != few)) free(fields);
+    if (CYG_UNLIKELY(fields != few)) free(fields);
     return stays;
 }
 
@@ -309,17 +309,17 @@ static __attribute__((noinline)) void end_served(struct http_conn *hc, const str
 
 static void conn_ready(void *arg, int why) {
     struct http_conn *hc = arg;
-    struct http_sbuf *buf = HTTP_LIKELY(why == 0 && hc->begun) ? http_buf_get() : NULL;
-    if (HTTP_UNLIKELY(!buf)) {
+    struct http_sbuf *buf = CYG_LIKELY(why == 0 && hc->begun) ? http_buf_get() : NULL;
+    if (CYG_UNLIKELY(!buf)) {
         conn_special(hc, why);
         return;
     }
     struct http_x x;
     x_init(&x, hc, buf);
     bool keep = serve(&x);
-    if (HTTP_LIKELY(!x.reset)) keep = http_x_flush(&x) == 0 && keep;
+    if (CYG_LIKELY(!x.reset)) keep = http_x_flush(&x) == 0 && keep;
     http_x_free(&x);
     http_buf_put(buf);
     keep = keep && !__atomic_load_n(&x.s->draining, __ATOMIC_RELAXED);
-    if (HTTP_UNLIKELY(!keep || go_idle(hc, x.s->opts.idle_timeout) < 0)) end_served(hc, &x);
+    if (CYG_UNLIKELY(!keep || go_idle(hc, x.s->opts.idle_timeout) < 0)) end_served(hc, &x);
 }

@@ -33,7 +33,7 @@ static CYG_COLD void refresh(cyg_time now, char out[WORDS * 8]) {
 
 void http_put_date(struct cyg_h1_out *o) {
     char *to = o->p + o->n;
-    if (HTTP_UNLIKELY(o->cap - o->n < WORDS * 8)) {
+    if (CYG_UNLIKELY(o->cap - o->n < WORDS * 8)) {
         o->full = true;
         return;
     }
@@ -47,5 +47,5 @@ void http_put_date(struct cyg_h1_out *o) {
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     bool torn = (seq & 1) || seq != __atomic_load_n(&cache.seq, __ATOMIC_RELAXED);
-    if (HTTP_UNLIKELY(torn || now >= until)) refresh(now, to);
+    if (CYG_UNLIKELY(torn || now >= until)) refresh(now, to);
 }

@@ -51,7 +51,7 @@ static CYG_COLD int no_connection(struct fwd *f, const cyg_connpool_ask *ask, in
 static inline int connect_up(struct fwd *f, bool fresh) {
     cyg_connpool_ask ask = {.deadline = f->opts->deadline, .fresh = fresh};
     int err = http_pool_get(f->pool, &ask, &f->cc);
-    if (HTTP_UNLIKELY(err < 0)) return no_connection(f, &ask, err);
+    if (CYG_UNLIKELY(err < 0)) return no_connection(f, &ask, err);
     cyg_time now = cyg_now_cached();
     f->r->connected = now;
     f->r->reused = f->cc->pooled->uses > 1;
@@ -65,10 +65,10 @@ static inline int write_up(struct fwd *f) {
     cyg_h1_head_init(&cc->cx->h, cc->cx->fields);
     cc->sent = true;
     ssize_t n = cyg_write(cc->c, cc->cx->out_p, cc->cx->out_n);
-    return HTTP_LIKELY(n >= 0) ? 0 : (int)n;
+    return CYG_LIKELY(n >= 0) ? 0 : (int)n;
 }
 
-static inline bool has_body(const struct fwd *f) { return HTTP_UNLIKELY(f->req->h.framing != CYG_H1_NO_BODY); }
+static inline bool has_body(const struct fwd *f) { return CYG_UNLIKELY(f->req->h.framing != CYG_H1_NO_BODY); }
 
 static int prefill_body(struct fwd *f) {
     const struct cyg_h1_head *h = &f->req->h;
@@ -87,7 +87,7 @@ static int pump_body(struct fwd *f) {
 static inline int prepare(struct fwd *f) {
     f->cc->method = f->req->h.method;
     int err = http_forward_request_head(f->req, f->cc->cx, f->opts);
-    if (HTTP_UNLIKELY(err < 0)) return fail(f, CYG_FORWARD_RESET, err);
+    if (CYG_UNLIKELY(err < 0)) return fail(f, CYG_FORWARD_RESET, err);
     return has_body(f) ? prefill_body(f) : 0;
 }
 
@@ -153,12 +153,12 @@ static int pass_interim(struct fwd *f) {
 
 static inline int read_answer(struct fwd *f) {
     int err = http_client_read_head(f->cc);
-    if (HTTP_UNLIKELY(err < 0)) return err;
+    if (CYG_UNLIKELY(err < 0)) return err;
     cyg_time now = cyg_now_cached();
     int status = f->cc->cx->h.status;
     f->r->first_byte = now;
     f->r->upstream_status = status;
-    return HTTP_LIKELY(status >= 200) ? 0 : pass_interim(f);
+    return CYG_LIKELY(status >= 200) ? 0 : pass_interim(f);
 }
 
 /* No more of the body is there (0), or it is bad. What has come leaves before we wait for more. */
@@ -176,13 +176,13 @@ static int more_answer(struct fwd *f, int err) {
 static inline int pass_answer(struct fwd *f) {
     struct http_cx *cx = f->cc->cx;
     f->r->answered = true;
-    if (HTTP_UNLIKELY(!http_pump_complete(&f->pump)))
+    if (CYG_UNLIKELY(!http_pump_complete(&f->pump)))
         f->req->x->last = true; /* answered early: do not wait for the rest */
-    if (HTTP_UNLIKELY(http_forward_answer_head(f->res, &cx->h, f->opts) < 0)) return client_gone(f);
+    if (CYG_UNLIKELY(http_forward_answer_head(f->res, &cx->h, f->opts) < 0)) return client_gone(f);
     cyg_str piece;
-    for (ssize_t n; HTTP_LIKELY((n = http_body_take(&cx->body, &cx->rd, &piece)) != CYG_EOF);) {
-        if (HTTP_LIKELY(n > 0)) {
-            if (HTTP_UNLIKELY(cyg_http_res_write(f->res, piece.p, piece.n) < 0)) return client_gone(f);
+    for (ssize_t n; CYG_LIKELY((n = http_body_take(&cx->body, &cx->rd, &piece)) != CYG_EOF);) {
+        if (CYG_LIKELY(n > 0)) {
+            if (CYG_UNLIKELY(cyg_http_res_write(f->res, piece.p, piece.n) < 0)) return client_gone(f);
         } else {
             int err = more_answer(f, (int)n);
             if (err < 0) return err;
@@ -204,9 +204,9 @@ static CYG_COLD int try_again(struct fwd *f, int sent, int err) {
 static inline int exchange(struct fwd *f) {
     for (;;) {
         int sent = write_up(f), err = sent;
-        if (HTTP_LIKELY(sent == 0) && has_body(f) && (err = pump_body(f)) < 0) return err;
-        if (HTTP_LIKELY(sent == 0) || has_body(f)) err = read_answer(f); /* refused unread, yet answered */
-        if (HTTP_LIKELY(err == 0)) return 0;
+        if (CYG_LIKELY(sent == 0) && has_body(f) && (err = pump_body(f)) < 0) return err;
+        if (CYG_LIKELY(sent == 0) || has_body(f)) err = read_answer(f); /* refused unread, yet answered */
+        if (CYG_LIKELY(err == 0)) return 0;
         if ((err = try_again(f, sent, err)) < 0) return err;
     }
 }
@@ -268,13 +268,13 @@ int cyg_http_forward(cyg_http_req *req, cyg_http_res *res, cyg_http_pool *pool, 
     f.r = r;
     f.pump.running = false;
     *r = (cyg_http_forward_result){.status = CYG_FORWARD_OK};
-    if (HTTP_UNLIKELY(is_special(&f)) && !do_special(&f)) return r->err;
+    if (CYG_UNLIKELY(is_special(&f)) && !do_special(&f)) return r->err;
     int err = connect_up(&f, false);
-    if (HTTP_UNLIKELY(err < 0)) return err;
+    if (CYG_UNLIKELY(err < 0)) return err;
     if ((err = prepare(&f)) < 0 || (err = exchange(&f)) < 0 || (err = pass_answer(&f)) < 0) return give_up(&f, err);
     http_pump_stop(&f.pump);
     cyg_http_pool_put(f.cc);
-    if (HTTP_UNLIKELY((err = cyg_http_res_end(res)) < 0)) (void)client_gone(&f);
+    if (CYG_UNLIKELY((err = cyg_http_res_end(res)) < 0)) (void)client_gone(&f);
     r->done = cyg_now_cached();
     return err;
 }

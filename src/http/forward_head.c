@@ -20,7 +20,7 @@ static bool seen(const struct cyg_h1_head *h, uint32_t id) { return h->seen >> i
 /* A field as it came: the whole line at once where it is written as we would write it. */
 static inline void put_as_is(struct cyg_h1_out *o, const cyg_http_field *f) {
     const char *end = f->value.p + f->value.n;
-    if (HTTP_LIKELY(f->value.p == f->name.p + f->name.n + 2 && f->value.p[-1] == ' ' && *end == '\r'))
+    if (CYG_LIKELY(f->value.p == f->name.p + f->name.n + 2 && f->value.p[-1] == ' ' && *end == '\r'))
         cyg_h1_put(o, f->name.p, (size_t)(end + 2 - f->name.p));
     else
         cyg_h1_put_field(o, f->name, f->value);
@@ -30,7 +30,7 @@ static inline void put_as_is(struct cyg_h1_out *o, const cyg_http_field *f) {
 static void put_fields(struct cyg_h1_out *o, const struct cyg_h1_head *h, uint64_t drop) {
     for (const cyg_http_field *f = h->fields, *end = f + h->nfields; f < end; f++) {
         if (drop >> f->id & 1) continue;
-        if (HTTP_UNLIKELY(h->has_connection_options) && cyg_h1_connection_names(h, f->name)) continue;
+        if (CYG_UNLIKELY(h->has_connection_options) && cyg_h1_connection_names(h, f->name)) continue;
         put_as_is(o, f);
     }
 }
@@ -80,13 +80,12 @@ static void put_forwarded(struct cyg_h1_out *o, const cyg_http_req *req, bool tr
     const struct cyg_h1_head *h = &req->h;
     const struct http_conn *hc = req->x->hc;
     cyg_str client = {hc->peer_text + hc->peer_ip_at, hc->peer_ip_n};
-    if (HTTP_UNLIKELY(trusted && seen(h, CYG_HTTP_X_FORWARDED_FOR)))
+    if (CYG_UNLIKELY(trusted && seen(h, CYG_HTTP_X_FORWARDED_FOR)))
         put_forwarded_for(o, h, client);
-    else if (HTTP_LIKELY(client.n > 0))
+    else if (CYG_LIKELY(client.n > 0))
         cyg_h1_put_line(o, CYG_STR("X-Forwarded-For: "), client);
-    if (HTTP_LIKELY(!(trusted && seen(h, CYG_HTTP_X_FORWARDED_PROTO))))
-        cyg_h1_put_lit(o, "X-Forwarded-Proto: http\r\n");
-    if (HTTP_LIKELY(h->host.n > 0 && !(trusted && seen(h, CYG_HTTP_X_FORWARDED_HOST))))
+    if (CYG_LIKELY(!(trusted && seen(h, CYG_HTTP_X_FORWARDED_PROTO)))) cyg_h1_put_lit(o, "X-Forwarded-Proto: http\r\n");
+    if (CYG_LIKELY(h->host.n > 0 && !(trusted && seen(h, CYG_HTTP_X_FORWARDED_HOST))))
         cyg_h1_put_line(o, CYG_STR("X-Forwarded-Host: "), h->host);
 }
 
@@ -96,11 +95,11 @@ static void put_via(struct cyg_h1_out *o, const struct cyg_h1_head *h, cyg_str n
 }
 
 static void put_request_framing(struct cyg_h1_out *o, const struct cyg_h1_head *h) {
-    if (HTTP_UNLIKELY(h->framing == CYG_H1_CHUNKED))
+    if (CYG_UNLIKELY(h->framing == CYG_H1_CHUNKED))
         cyg_h1_put_lit(o, "Transfer-Encoding: chunked\r\n");
     else if (h->framing == CYG_H1_LENGTH)
         cyg_h1_put_uint_line(o, CYG_STR("Content-Length: "), (uint64_t)h->content_length);
-    if (HTTP_UNLIKELY(h->expect_continue)) cyg_h1_put_lit(o, "Expect: 100-continue\r\n");
+    if (CYG_UNLIKELY(h->expect_continue)) cyg_h1_put_lit(o, "Expect: 100-continue\r\n");
     cyg_h1_put_lit(o, "\r\n");
 }
 
@@ -119,7 +118,7 @@ static void put_absolute_target(struct cyg_h1_out *o, const cyg_http_req *req) {
 
 static inline void put_method_and_target(struct cyg_h1_out *o, const cyg_http_req *req) {
     const struct cyg_h1_head *h = &req->h;
-    if (HTTP_LIKELY(h->target.p[0] == '/' || h->target.p[0] == '*')) /* as they stand in the client's head */
+    if (CYG_LIKELY(h->target.p[0] == '/' || h->target.p[0] == '*')) /* as they stand in the client's head */
         cyg_h1_put(o, h->method.p, (size_t)(h->target.p + h->target.n - h->method.p));
     else
         put_absolute_target(o, req);
@@ -138,10 +137,10 @@ int http_forward_request_head(cyg_http_req *req, struct http_cx *cx, const cyg_h
     put_method_and_target(&o, req);
     cyg_h1_put_line(&o, CYG_STR(" HTTP/1.1\r\nHost: "), h->host);
     put_fields(&o, h, drop);
-    if (HTTP_UNLIKELY(seen(h, CYG_HTTP_MAX_FORWARDS))) put_max_forwards(&o, h);
+    if (CYG_UNLIKELY(seen(h, CYG_HTTP_MAX_FORWARDS))) put_max_forwards(&o, h);
     put_forwarded(&o, req, opts->keep_forwarded);
     put_via(&o, h, opts->via);
-    if (HTTP_LIKELY(opts->request_id.n > 0)) cyg_h1_put_line(&o, CYG_STR("X-Request-Id: "), opts->request_id);
+    if (CYG_LIKELY(opts->request_id.n > 0)) cyg_h1_put_line(&o, CYG_STR("X-Request-Id: "), opts->request_id);
     put_request_framing(&o, h);
     cx->out_n = o.n;
     return o.full ? CYG_ELIMIT : 0;
@@ -173,15 +172,15 @@ static void put_added(struct cyg_h1_out *o, const cyg_http_forward_opts *opts) {
 int http_forward_answer_head(cyg_http_res *res, const struct cyg_h1_head *h, const cyg_http_forward_opts *opts) {
     struct http_x *x = res->x;
     size_t need = h->head_bytes + HTTP_HEAD_ROOM + res->extra_n;
-    if (HTTP_UNLIKELY(opts->nadd_response > 0)) need += added_bytes(opts);
+    if (CYG_UNLIKELY(opts->nadd_response > 0)) need += added_bytes(opts);
     int err = http_x_reserve(x, need);
     if (err < 0 || (err = http_res_begun(res, h->status)) < 0) return err;
     struct cyg_h1_out o = http_x_out(x);
     cyg_h1_put_status_line(&o, h->status);
     put_fields(&o, h, HOP_BY_HOP);
     if (!seen(h, CYG_HTTP_DATE) && !x->s->opts.no_date) http_put_date(&o);
-    if (HTTP_UNLIKELY(opts->nadd_response > 0)) put_added(&o, opts);
-    if (HTTP_UNLIKELY(h->framing == CYG_H1_NO_BODY && h->status != 204)) put_length_said(&o, h);
+    if (CYG_UNLIKELY(opts->nadd_response > 0)) put_added(&o, opts);
+    if (CYG_UNLIKELY(h->framing == CYG_H1_NO_BODY && h->status != 204)) put_length_said(&o, h);
     _Static_assert(CYG_HTTP_BODY_CHUNKED == -1, "the parser's word for an unknown length");
     http_res_put_framing(res, &o, h->content_length, h->framing == CYG_H1_NO_BODY);
     x->out_n = o.n;

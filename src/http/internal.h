@@ -17,8 +17,6 @@
 #include "proto/http1.h"
 #include "runtime/sched.h"
 
-#define HTTP_LIKELY(x) CYG_LIKELY(x)
-#define HTTP_UNLIKELY(x) CYG_UNLIKELY(x)
 #define HTTP_CACHE_LINE 64
 
 static inline cyg_time http_min_deadline(cyg_time a, cyg_time b) { return a == 0 ? b : b == 0 ? a : a < b ? a : b; }
@@ -60,7 +58,7 @@ static inline size_t http_rd_left(const struct http_rd *rd) { return rd->end - r
 /* Makes room to read more of a head that starts at pos; grows up to max_head. 0, CYG_ENOMEM, CYG_ELIMIT. */
 int http_rd_room_for_head_slow(struct http_rd *rd, size_t max_head);
 static inline int http_rd_room_for_head(struct http_rd *rd, size_t max_head) {
-    return HTTP_LIKELY(rd->end < rd->cap) ? 0 : http_rd_room_for_head_slow(rd, max_head);
+    return CYG_LIKELY(rd->end < rd->cap) ? 0 : http_rd_room_for_head_slow(rd, max_head);
 }
 /* Makes room to read more of a body; keeps what lies below floor. 0 or CYG_ENOMEM. */
 int http_rd_room_for_body(struct http_rd *rd);
@@ -71,7 +69,7 @@ void http_rd_next_message(struct http_rd *rd);
 /* Gives larger areas back, whatever they hold. */
 void http_rd_free_slow(struct http_rd *rd);
 static inline void http_rd_free(struct http_rd *rd) {
-    if (HTTP_UNLIKELY(rd->area != rd->home)) http_rd_free_slow(rd);
+    if (CYG_UNLIKELY(rd->area != rd->home)) http_rd_free_slow(rd);
 }
 
 /* One message body being taken out of a http_rd. */
@@ -88,7 +86,7 @@ static inline void http_body_init(struct http_body *b, const struct cyg_h1_head 
     b->left = h->content_length;
     b->done = h->content_length == 0;
     b->got = 0;
-    if (HTTP_UNLIKELY(h->framing == CYG_H1_CHUNKED)) cyg_h1_chunked_init(&b->chunked);
+    if (CYG_UNLIKELY(h->framing == CYG_H1_CHUNKED)) cyg_h1_chunked_init(&b->chunked);
 }
 /* The next piece among the bytes read. > 0: its length; 0: read more; CYG_EOF: the body is over; CYG_EPROTO: bad chunk. */
 ssize_t http_body_take(struct http_body *b, struct http_rd *rd, cyg_str *piece);
@@ -162,7 +160,7 @@ void http_conn_finish(struct http_conn *hc);
 /* Fills in the peer fields. Returns: hc. */
 struct http_conn *http_conn_ask_peer(struct http_conn *hc);
 static inline struct http_conn *http_conn_peer(struct http_conn *hc) {
-    return HTTP_LIKELY(hc->peer_known) ? hc : http_conn_ask_peer(hc);
+    return CYG_LIKELY(hc->peer_known) ? hc : http_conn_ask_peer(hc);
 }
 /* The address that they hold. */
 static inline cyg_addr http_conn_peer_addr(const struct http_conn *hc) {
@@ -208,11 +206,11 @@ int http_x_flush(struct http_x *x);
 /* Room for need bytes behind out_n; flushes or grows. 0 or an error. */
 int http_x_reserve_slow(struct http_x *x, size_t need);
 static inline int http_x_reserve(struct http_x *x, size_t need) {
-    return HTTP_LIKELY(x->out_cap - x->out_n >= need) ? 0 : http_x_reserve_slow(x, need);
+    return CYG_LIKELY(x->out_cap - x->out_n >= need) ? 0 : http_x_reserve_slow(x, need);
 }
 static inline void http_x_free(struct http_x *x) {
     http_rd_free(&x->rd);
-    if (HTTP_UNLIKELY(x->big_out != NULL)) free(x->big_out);
+    if (CYG_UNLIKELY(x->big_out != NULL)) free(x->big_out);
 }
 
 #define HTTP_MAX_PARAMS 8
@@ -326,12 +324,12 @@ void http_client_set_deadline(cyg_http_client_conn *cc); /* to want */
 static inline void http_client_deadline(cyg_http_client_conn *cc, cyg_time deadline, cyg_time now) {
     cc->want = deadline;
     cyg_duration by = deadline - cc->deadline; /* 0 is never: then it is left alone only if it is the same */
-    if (HTTP_UNLIKELY(by < 0 || by >= (deadline - now) >> 3 || cc->write_deadline)) http_client_set_deadline(cc);
+    if (CYG_UNLIKELY(by < 0 || by >= (deadline - now) >> 3 || cc->write_deadline)) http_client_set_deadline(cc);
 }
 /* Room for a request head of need bytes in cx->out_p. 0 or CYG_ENOMEM. */
 int http_client_reserve_slow(struct http_cx *cx, size_t need);
 static inline int http_client_reserve(struct http_cx *cx, size_t need) {
-    return HTTP_LIKELY(cx->out_cap - cx->out_n >= need) ? 0 : http_client_reserve_slow(cx, need);
+    return CYG_LIKELY(cx->out_cap - cx->out_n >= need) ? 0 : http_client_reserve_slow(cx, need);
 }
 /* Reads the next answer's head into cx->h. As cyg_http_client_recv. */
 int http_client_read_head(cyg_http_client_conn *cc);
@@ -366,11 +364,11 @@ int http_pump_start(struct http_pump *p, cyg_http_req *req, cyg_http_client_conn
 /* Stops the goroutine wherever it is, and waits for it. */
 void http_pump_stop_running(struct http_pump *p);
 static inline void http_pump_stop(struct http_pump *p) {
-    if (HTTP_UNLIKELY(p->running)) http_pump_stop_running(p);
+    if (CYG_UNLIKELY(p->running)) http_pump_stop_running(p);
 }
 /* Whether all of the body has gone up. */
 static inline bool http_pump_complete(const struct http_pump *p) {
-    return HTTP_LIKELY(!p->running) || __atomic_load_n(&p->ended, __ATOMIC_ACQUIRE) == 1;
+    return CYG_LIKELY(!p->running) || __atomic_load_n(&p->ended, __ATOMIC_ACQUIRE) == 1;
 }
 
 #endif

@@ -52,7 +52,7 @@ int cyg_http_pool_new(const cyg_addr *to, const cyg_http_pool_opts *opts, cyg_ht
 
 static bool borrow(cyg_http_client_conn *cc) {
     struct http_cx *cx = http_buf_get();
-    if (HTTP_UNLIKELY(!cx)) return false;
+    if (CYG_UNLIKELY(!cx)) return false;
     http_rd_init(&cx->rd, cc->c, cx->in, HTTP_CLIENT_IN);
     cx->big_out = NULL;
     cx->out_p = cx->out;
@@ -67,15 +67,15 @@ static bool borrow(cyg_http_client_conn *cc) {
 
 void http_cx_free(struct http_cx *cx) {
     http_rd_free(&cx->rd);
-    if (HTTP_UNLIKELY(cx->big_out != NULL)) free(cx->big_out);
+    if (CYG_UNLIKELY(cx->big_out != NULL)) free(cx->big_out);
     http_buf_put(cx);
 }
 
 int http_pool_get(cyg_http_pool *p, cyg_connpool_ask *ask, cyg_http_client_conn **out) {
     cyg_pooled_conn *pc;
     int err = cyg_connpool_get_as(p->conns, ask, &pc);
-    if (HTTP_UNLIKELY(err < 0)) return err;
-    if (HTTP_UNLIKELY(!borrow(pc->user))) {
+    if (CYG_UNLIKELY(err < 0)) return err;
+    if (CYG_UNLIKELY(!borrow(pc->user))) {
         cyg_connpool_put(pc); /* nothing is wrong with it */
         return CYG_ENOMEM;
     }
@@ -108,7 +108,7 @@ static __attribute__((noinline)) void put_other(cyg_http_client_conn *cc) {
 }
 
 void cyg_http_pool_put(cyg_http_client_conn *cc) {
-    if (HTTP_UNLIKELY(!is_over(cc) || !cc->cx->h.keep_alive)) {
+    if (CYG_UNLIKELY(!is_over(cc) || !cc->cx->h.keep_alive)) {
         put_other(cc);
         return;
     }

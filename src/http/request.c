@@ -40,7 +40,7 @@ static CYG_COLD cyg_str path_of_other(cyg_str target) {
 
 cyg_str cyg_http_req_path(const cyg_http_req *req) {
     cyg_str t = req->h.target;
-    if (HTTP_UNLIKELY(t.n == 0 || t.p[0] != '/')) return path_of_other(t);
+    if (CYG_UNLIKELY(t.n == 0 || t.p[0] != '/')) return path_of_other(t);
     size_t n = 1;
     while (n < t.n && t.p[n] != '?') n++; /* at the end before a call of memchr would be: most paths are short */
     return (cyg_str){t.p, n};

@@ -22,7 +22,7 @@ static __attribute__((noinline)) void set_write_deadline(struct http_conn *hc, c
 static inline void guard_write(struct http_x *x) {
     cyg_time now = cyg_now_cached();
     cyg_duration t = x->s->opts.write_timeout;
-    if (HTTP_UNLIKELY(x->hc->write_deadline < now + t)) set_write_deadline(x->hc, now + t + t / 4);
+    if (CYG_UNLIKELY(x->hc->write_deadline < now + t)) set_write_deadline(x->hc, now + t + t / 4);
 }
 
 static CYG_COLD int failed(struct http_x *x, ssize_t err) {
@@ -46,10 +46,10 @@ static int send_long(struct http_x *x, struct iovec v) {
 
 int http_x_flush(struct http_x *x) {
     size_t n = x->out_n;
-    if (n == 0 || HTTP_UNLIKELY(n > PIECE || x->write_err < 0)) return http_x_send(x, NULL, 0);
+    if (n == 0 || CYG_UNLIKELY(n > PIECE || x->write_err < 0)) return http_x_send(x, NULL, 0);
     guard_write(x);
     ssize_t r = cyg_write(x->hc->c, x->out, n);
-    if (HTTP_UNLIKELY(r < 0)) return failed(x, r);
+    if (CYG_UNLIKELY(r < 0)) return failed(x, r);
     x->out_n = 0;
     return 0;
 }
@@ -96,22 +96,22 @@ __attribute__((noinline)) int http_x_reserve_slow(struct http_x *x, size_t need)
 int cyg_http_send(cyg_http_res *res, int status, const char *content_type, const void *body, size_t n) {
     struct http_x *x = res->x;
     int err = http_res_begun(res, status);
-    if (HTTP_UNLIKELY(err < 0)) return err;
+    if (CYG_UNLIKELY(err < 0)) return err;
     res->ended = true;
     cyg_str type = cyg_str_of(content_type);
     size_t room = HTTP_HEAD_ROOM + type.n + res->extra_n;
-    bool copy = HTTP_LIKELY(n <= SMALL && !res->suppress);
-    if (HTTP_UNLIKELY((err = http_x_reserve(x, room + (copy ? n : 0))) < 0)) return err;
+    bool copy = CYG_LIKELY(n <= SMALL && !res->suppress);
+    if (CYG_UNLIKELY((err = http_x_reserve(x, room + (copy ? n : 0))) < 0)) return err;
     struct cyg_h1_out o = http_x_out(x);
     cyg_h1_put_status_line(&o, status);
-    if (HTTP_LIKELY(!x->s->opts.no_date)) http_put_date(&o);
-    if (HTTP_LIKELY(type.n > 0)) cyg_h1_put_line(&o, CYG_STR("Content-Type: "), type);
+    if (CYG_LIKELY(!x->s->opts.no_date)) http_put_date(&o);
+    if (CYG_LIKELY(type.n > 0)) cyg_h1_put_line(&o, CYG_STR("Content-Type: "), type);
     http_res_put_framing(res, &o, (int64_t)n, status == 204 || (status == 304 && n == 0));
-    if (HTTP_LIKELY(copy)) cyg_h1_put(&o, body, n);
+    if (CYG_LIKELY(copy)) cyg_h1_put(&o, body, n);
     x->out_n = o.n;
-    if (HTTP_UNLIKELY(res->suppress)) return 0;
+    if (CYG_UNLIKELY(res->suppress)) return 0;
     res->body_bytes = n;
-    if (HTTP_LIKELY(copy)) return 0; /* leaves when the handler has returned, or with the next answer */
+    if (CYG_LIKELY(copy)) return 0; /* leaves when the handler has returned, or with the next answer */
     struct iovec v = {(void *)(uintptr_t)body, n};
     return http_x_send(x, &v, 1);
 }
@@ -174,13 +174,13 @@ static __attribute__((noinline)) int write_long(struct http_x *x, const void *p,
 
 int cyg_http_res_write(cyg_http_res *res, const void *p, size_t n) {
     struct http_x *x = res->x;
-    if (HTTP_UNLIKELY(!res->begun || res->ended || res->aborted)) return CYG_ESTATE;
-    if (HTTP_UNLIKELY(res->suppress || n == 0)) return x->write_err;
-    if (HTTP_UNLIKELY(n > (uint64_t)res->left && res->by_length)) return CYG_EINVAL;
+    if (CYG_UNLIKELY(!res->begun || res->ended || res->aborted)) return CYG_ESTATE;
+    if (CYG_UNLIKELY(res->suppress || n == 0)) return x->write_err;
+    if (CYG_UNLIKELY(n > (uint64_t)res->left && res->by_length)) return CYG_EINVAL;
     res->left -= (int64_t)n;
     res->body_bytes += n;
-    if (HTTP_UNLIKELY(res->chunked)) return write_chunk(x, p, n);
-    if (HTTP_UNLIKELY(n > x->out_cap - x->out_n)) return write_long(x, p, n);
+    if (CYG_UNLIKELY(res->chunked)) return write_chunk(x, p, n);
+    if (CYG_UNLIKELY(n > x->out_cap - x->out_n)) return write_long(x, p, n);
     memcpy(x->out + x->out_n, p, n);
     x->out_n += n;
     return 0;
@@ -204,10 +204,10 @@ static __attribute__((noinline)) int end_body(cyg_http_res *res) {
 
 int cyg_http_res_end(cyg_http_res *res) {
     struct http_x *x = res->x;
-    if (HTTP_UNLIKELY(!res->begun || res->aborted)) return CYG_ESTATE;
+    if (CYG_UNLIKELY(!res->begun || res->aborted)) return CYG_ESTATE;
     bool whole = res->ended || res->suppress || (!res->chunked && res->left == 0);
     res->ended = true;
-    return HTTP_LIKELY(whole) ? x->write_err : end_body(res);
+    return CYG_LIKELY(whole) ? x->write_err : end_body(res);
 }
 
 void cyg_http_res_abort(cyg_http_res *res) {

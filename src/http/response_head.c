@@ -10,9 +10,9 @@ static inline void put_connection(cyg_http_res *res, struct cyg_h1_out *o) {
     struct http_x *x = res->x;
     const struct cyg_h1_head *h = &res->req->h;
     if (!h->keep_alive || res->req->continue_due || __atomic_load_n(&x->s->draining, __ATOMIC_RELAXED)) x->last = true;
-    if (HTTP_UNLIKELY(x->last))
+    if (CYG_UNLIKELY(x->last))
         cyg_h1_put_lit(o, "Connection: close\r\n");
-    else if (HTTP_UNLIKELY(h->version == 10))
+    else if (CYG_UNLIKELY(h->version == 10))
         cyg_h1_put_lit(o, "Connection: keep-alive\r\n");
 }
 
@@ -27,7 +27,7 @@ static void put_open_framing(cyg_http_res *res, struct cyg_h1_out *o, bool no_le
 }
 
 void http_res_put_framing(cyg_http_res *res, struct cyg_h1_out *o, int64_t length, bool no_length) {
-    if (HTTP_LIKELY(!no_length && length >= 0)) {
+    if (CYG_LIKELY(!no_length && length >= 0)) {
         res->by_length = true;
         res->left = length;
         cyg_h1_put_uint_line(o, CYG_STR("Content-Length: "), (uint64_t)length);
