@@ -328,6 +328,10 @@ TEST(test_connect_is_refused_and_max_forwards_counted) {
     CHECK(has(t, "200 OK") && rig.got.n == 0);
     ask(&rig.gw.addr, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n" LAST);
     CHECK(strstr(rig.got.p, "OPTIONS * HTTP/1.1\r\n") == rig.got.p && has(&rig.got, "Max-Forwards: 2\r\n"));
+    ask(&rig.gw.addr, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: far\r\nMax-Forwards: 8\r\n" LAST);
+    CHECK(has(&rig.got, "Max-Forwards: far\r\n") && has(&rig.got, "Max-Forwards: 7\r\n")); /* each by itself */
+    ask(&rig.gw.addr, "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n" LAST);
+    CHECK(has(&rig.got, "Max-Forwards: 3\r\n")); /* it counts for OPTIONS and TRACE alone */
     CHECK(rig_down() == 0);
     return 0;
 }
