@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long matrix (`make stress`): the tests of runtime, sync, io, net and stress, plain, with ASan and UBSan and with TSan, each at 1, 2, 4
-# and 8 Ps, with and without the fallbacks for older kernels, under so many random seeds of the schedule fuzzer. Every combination
-# is printed with its seed before it runs; the first line of a failure repeats it. Hours; bounded by
+# and 8 Ps, with and without the fallbacks for older kernels, under so many random seeds of the schedule fuzzer; then the integration
+# tests with a gateway under TSan. Every combination is printed with its seed before it runs; the first line of a failure repeats it.
+# Hours; bounded by
 #
 #     SEEDS=20  BUILDS="build build-asan build-tsan"  PROCS="1 2 4 8"  SUITES="runtime sync io net stress"  JOBS=2
 set -uo pipefail
@@ -65,6 +66,14 @@ for ((round = 0; round < seeds; round++)); do
             done
         done
     done
+done
+
+# The gateway under TSan, as its clients see it: a sanitizer's report in its log fails the test.
+for build in "${builds[@]}"; do
+    [[ $build == *-tsan ]] || continue
+    echo "$build tests/integration"
+    ran=$((ran + 1))
+    CYGNET_BUILD=$PWD/$build TSAN_OPTIONS=second_deadlock_stack=1 "${no_aslr[@]}" /usr/bin/python3 -m pytest -q tests/integration || bad=$((bad + 1))
 done
 printf '%d runs, %d failed\n' "$ran" "$bad"
 [ "$bad" -eq 0 ]
