@@ -8,9 +8,9 @@
 #define WAITERS 1
 #define ONE 2
 
-/* Release: who finds zero has seen what was done before each change. */
+/* Release, and acquire even if it fails: who finds zero has seen what was done before each change. */
 static bool change(cyg_waitgroup *wg, int64_t *was, int64_t to) {
-    return __atomic_compare_exchange_n(&wg->state, was, to, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&wg->state, was, to, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 static CYG_COLD void negative(cyg_waitgroup *wg, const char *file, int line) {
