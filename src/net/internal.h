@@ -134,6 +134,8 @@ int conn_quiet(cyg_conn *s);
 int conn_watch(cyg_conn *s, cyg_conn_ready_fn *fn, void *arg, cyg_time deadline);
 /* Visits those in use, without a lock: at worst out of date. fn returns false for: enough. */
 bool conn_each(bool (*fn)(struct conn *c, void *arg), void *arg);
+struct conn *conn_alloc(void); /* not cleared, and not in use before its magic is set; NULL: no memory */
+void conn_free(struct conn *c);
 struct conn *conn_own(cyg_stream *s);               /* aborts if it has been freed */
 struct conn *conn_ours(cyg_stream *s);              /* NULL for a stream of somebody else */
 void conn_unuse(struct conn *c);                    /* fdlock_unuse, and the end if that was the last user */

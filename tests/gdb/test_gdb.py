@@ -12,7 +12,7 @@ GDB = shutil.which("gdb")
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIBRARIES = ["debug", "strip-g", "strip-s", "static", "static-strip-g"]
 # From cygrt_entry upwards. What stands above these frames is the library's and changes; what stands below is garbage.
-LEAVING = ("leave_to", "cygrt_leave_to", "cygrt_leave")  # calls the switch; which of them is inline is the compiler's affair
+LEAVING = ("cygrt_leave_to", "cygrt_leave")  # calls the switch; which of them is inline is the compiler's affair
 CHAINS = {
     1: ["wait_inner", "work", "run_main", "run_call", "cygrt_goroutine_main", "cygrt_entry"],
     2: ["sleep_inner", "sleep_middle", "sleeper", "cygrt_goroutine_main", "cygrt_entry"],
