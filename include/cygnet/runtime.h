@@ -173,7 +173,8 @@ typedef struct cyg_runtime_stats {
                                  not in [i-1], the last one the rest */
     uint64_t threads_without_p; /* threads whose P was taken and whose goroutine has not come back yet, now */
     uint64_t spins_total;       /* times a thread without work looked around for some before it slept */
-    uint64_t reserve[2];
+    uint64_t turns_total;       /* times a goroutine let others that the same poll had woken do the same step first */
+    uint64_t reserve[1];
 } cyg_runtime_stats;
 
 /* Fills *out with counters read one by one, each exact, together not one instant. Blocks: never. From: any thread. */

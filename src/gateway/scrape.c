@@ -136,6 +136,8 @@ static void write_runtime(struct cyg_gw_text *t) {
         {"cygnet_runtime_polls_total", "counter", "Calls of the poller.", offsetof(cyg_runtime_stats, polls_total)},
         {"cygnet_runtime_poll_events_total", "counter", "Readiness events from the poller.",
          offsetof(cyg_runtime_stats, poll_events_total)},
+        {"cygnet_runtime_turns_total", "counter", "Times a goroutine let others of the same poll do the same step first.",
+         offsetof(cyg_runtime_stats, turns_total)},
         {"cygnet_runtime_timers", "gauge", "Timers pending now.", offsetof(cyg_runtime_stats, timers)},
         {"cygnet_runtime_stacks", "gauge", "Stacks in use or cached.", offsetof(cyg_runtime_stats, stacks)},
         {"cygnet_runtime_spins_total", "counter", "Times a processor without work looked around before it slept.",

@@ -5,6 +5,7 @@
  * it cannot take what it got for complete. Source: RFC 9110 section 7.6, RFC 9112 sections 6 to 9.
  */
 #include "http/internal.h"
+#include "runtime/cohort.h"
 
 struct fwd {
     struct http_pump pump;
@@ -64,6 +65,7 @@ static inline int write_up(struct fwd *f) {
     http_client_deadline(cc, f->opts->deadline, f->r->connected);
     cyg_h1_head_init(&cc->cx->h, cc->cx->fields);
     cc->sent = true;
+    cygrt_take_turn_soon();
     ssize_t n = cyg_write(cc->c, cc->cx->out_p, cc->cx->out_n);
     return CYG_LIKELY(n >= 0) ? 0 : (int)n;
 }

@@ -10,8 +10,10 @@
 #include "base/fatal.h"
 #include "base/sys.h"
 #include "net/internal.h"
+#include "runtime/cohort.h"
 
 #define IOV_MAX_ 1024
+#define SHORT_MESSAGE 4096
 
 static inline struct conn *own(cyg_stream *s) {
     struct conn *c = (struct conn *)s;
@@ -183,7 +185,12 @@ static inline __attribute__((always_inline)) ssize_t read_with(cyg_stream *s, vo
     return r;
 }
 
-static ssize_t conn_read(cyg_stream *s, void *p, size_t n) { return read_with(s, p, n, 0); }
+/* What is short will be worked on soon, and others have read by then; what is long would leave the cache. */
+static ssize_t conn_read(cyg_stream *s, void *p, size_t n) {
+    ssize_t r = read_with(s, p, n, 0);
+    if (r > 0 && r <= SHORT_MESSAGE) cygrt_take_turn();
+    return r;
+}
 static ssize_t conn_peek(cyg_stream *s, void *p, size_t n) { return read_with(s, p, n, MSG_PEEK); }
 
 /* By poll(2): peeking would take the peer's error, so that the read behind it could not tell a reset from an end. */

@@ -1,6 +1,7 @@
 /* park.c: how goroutines wait and are woken. g->wait settles who enqueues g: WAITING means its stack is still in use, so a
  * waker only marks it WOKEN and whoever leaves the stack puts it back; PARKED means the waker enqueues it. */
 #include "base/fatal.h"
+#include "runtime/cohort.h"
 #include "runtime/fuzz.h"
 #include "runtime/probes.h"
 #include "runtime/sched.h"
@@ -82,6 +83,25 @@ int cyg_sleep(cyg_duration d) {
     return cygrt_ctx_err(g);
 }
 
+static inline __attribute__((always_inline)) void yield(struct m *m, struct g *g, uint8_t after) {
+    (void)cygrt_enter(m);
+    atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
+    g->reason = CYGRT_R_YIELD;
+    g->after = after;
+    m = cygrt_leave(m, g);
+    g->reason = CYGRT_R_NONE;
+    cygrt_exit(m);
+}
+
+void cygrt_turn(struct m *m, bool soon) {
+    struct g *g = m->curg;
+    struct p *p = atomic_load_explicit(&m->p, memory_order_relaxed);
+    if (!g || g->pins) return;
+    if (soon && cyg_now() - atomic_load_explicit(&p->last_poll, memory_order_relaxed) > CYGRT_COHORT_END) return;
+    CYGRT_COUNT(p->n_turn);
+    yield(m, g, AFTER_TURN);
+}
+
 void cyg_yield(void) {
     struct m *m = cygrt_m();
     struct g *g = m ? m->curg : NULL;
@@ -89,11 +109,5 @@ void cyg_yield(void) {
         sched_yield();
         return;
     }
-    (void)cygrt_enter(m);
-    atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
-    g->reason = CYGRT_R_YIELD;
-    g->after = AFTER_YIELD;
-    m = cygrt_leave(m, g);
-    g->reason = CYGRT_R_NONE;
-    cygrt_exit(m);
+    yield(m, g, AFTER_YIELD);
 }

@@ -11,6 +11,7 @@
  * behind a goroutine that computes for long is found by sysmon within its tick. */
 #include "base/fatal.h"
 #include "base/spin.h"
+#include "runtime/cohort.h"
 #include "runtime/fiber.h"
 #include "runtime/poller/poller.h"
 #include "runtime/fuzz.h"
@@ -214,6 +215,14 @@ void cygrt_finish_prev(struct m *m) {
             cygrt_queue_put(p, &g->task);
         else
             enqueue_global(&g->task);
+        return;
+    case AFTER_TURN:
+        if (CYG_UNLIKELY(!p)) {
+            enqueue_global(&g->task);
+            return;
+        }
+        cygrt_queue_put(p, &g->task);
+        cygrt_cohort_set(p);
         return;
     case AFTER_GLOBAL: enqueue_global(&g->task); return;
     default: break;

@@ -161,7 +161,7 @@ struct g {
 #define CYGRT_G_HOT 128 /* bytes of it, see above */
 _Static_assert(offsetof(struct g, locals) == CYGRT_CACHELINE && offsetof(struct g, fn) == CYGRT_G_HOT,
                "cache lines of struct g");
-enum { AFTER_PARK = 0, AFTER_EXIT, AFTER_YIELD, AFTER_GLOBAL };
+enum { AFTER_PARK = 0, AFTER_EXIT, AFTER_YIELD, AFTER_TURN, AFTER_GLOBAL };
 
 /* ---- processor -------------------------------------------------------------------------------------------------- */
 
@@ -188,6 +188,7 @@ struct p {
     _Atomic uint32_t tail;
     _Atomic(struct cygrt_task *) next_slot; /* woken last: runs next, within the waker's slice */
     unsigned id;
+    uint32_t cohort; /* the owner's. When it is the tail, all that stands in the ring is of one cohort: cohort.h */
 
     /* the owner's; the first cache line is what each dispatch and enqueueing touches */
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
@@ -238,7 +239,7 @@ struct p {
 
     /* statistics: written by the owner */
     _Alignas(CYGRT_CACHELINE) _Atomic uint64_t n_started;
-    _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_spin, n_poll, n_event, n_global;
+    _Atomic uint64_t n_ended, n_switch, n_steal, n_park, n_spin, n_poll, n_event, n_global, n_turn;
     _Atomic uint64_t n_records[2]; /* by cygrt_record_fate */
     _Atomic uint64_t n_stopped;    /* lazy timers stopped here, in whosever heap */
     _Atomic uint64_t delay[CYGRT_DELAYS]; /* sampled waits in the run queue: [i] those below 2^(i+8) ns, the last one the rest */

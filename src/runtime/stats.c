@@ -24,6 +24,7 @@ void cyg_stats(cyg_runtime_stats *out) {
         out->spins_total += atomic_load_explicit(&p->n_spin, memory_order_relaxed);
         out->polls_total += atomic_load_explicit(&p->n_poll, memory_order_relaxed);
         out->poll_events_total += atomic_load_explicit(&p->n_event, memory_order_relaxed);
+        out->turns_total += atomic_load_explicit(&p->n_turn, memory_order_relaxed);
         for (unsigned k = 0; k < CYGRT_DELAYS; k++)
             out->queue_delay[k] += atomic_load_explicit(&p->delay[k], memory_order_relaxed);
         out->global_runs_total += atomic_load_explicit(&p->n_global, memory_order_relaxed);

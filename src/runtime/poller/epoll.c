@@ -2,6 +2,7 @@
  * the P's own eventfd, by which a sleeping P is woken. */
 #include "base/fatal.h"
 #include "base/spin.h"
+#include "runtime/cohort.h"
 #include "runtime/poller/poller.h"
 #include "runtime/probes.h"
 
@@ -114,6 +115,8 @@ void cygrt_poll(struct p *p, struct p *target, cyg_time until) {
     if (p == target) p->poll_due = now + CYGRT_POLL_EVERY;
     CYGRT_COUNT(p->n_poll);
     CYGRT_PROBE3(poll, p->id, target->id, n);
+    bool only = cygrt_cohort_only(p);
     for (int i = 0; i < n; i++) dispatch(p, target, &evs[i]);
+    if (only) cygrt_cohort_set(p);
     if (n > 1) cygrt_maybe_wake(p);
 }
