@@ -65,7 +65,7 @@ static inline int write_up(struct fwd *f) {
     http_client_deadline(cc, f->opts->deadline, f->r->connected);
     cyg_h1_head_init(&cc->cx->h, cc->cx->fields);
     cc->sent = true;
-    cygrt_take_turn_soon();
+    cygrt_take_turn_if_short();
     ssize_t n = cyg_write(cc->c, cc->cx->out_p, cc->cx->out_n);
     return CYG_LIKELY(n >= 0) ? 0 : (int)n;
 }

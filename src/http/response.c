@@ -48,7 +48,7 @@ static int send_long(struct http_x *x, struct iovec v) {
 int http_x_flush(struct http_x *x) {
     size_t n = x->out_n;
     if (n == 0 || CYG_UNLIKELY(n > PIECE || x->write_err < 0)) return http_x_send(x, NULL, 0);
-    cygrt_take_turn_soon();
+    cygrt_take_turn_if_short();
     guard_write(x);
     ssize_t r = cyg_write(x->hc->c, x->out, n);
     if (CYG_UNLIKELY(r < 0)) return failed(x, r);

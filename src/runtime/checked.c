@@ -67,7 +67,7 @@ void cygrt_check_held(struct m *m, struct g *g) {
         snprintf(where, sizeof where, "%p", h.where);
     cygrt_misuse(g->file ? g->file : "(a connection's readiness)", g->line,
                  "the goroutine that was started here %s while it holds the pthread mutex at %p, locked in %s",
-                 g->after == AFTER_EXIT                             ? "ends"
+                 g->after == AFTER_EXIT                              ? "ends"
                  : g->after == AFTER_YIELD || g->after == AFTER_TURN ? "yields"
                                                                      : "parks",
                  h.mutex, where);

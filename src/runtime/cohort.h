@@ -10,16 +10,16 @@
  * his turn away: who computes for long is waited for once, as ever. Nothing that the poller wakes is run later because of this than
  * it would have been; only what follows its first step is. Thieves take members away, and in their rings there is no cohort.
  *
- * cygrt_take_turn is for after a step that is short by nature (a read that did not wait); cygrt_take_turn_soon for after one that may
- * have been long (a handler's work): where a look at the network was longer ago than CYGRT_COHORT_END, an answer no longer waits
- * for the work of others.
+ * cygrt_take_turn is for after a step that is short by nature: a read. cygrt_take_turn_if_short is for after one that may be long, a
+ * handler's work: an answer must not wait for what others compute. It gives the turn away only while the steps since the last poll
+ * took no longer than CYGRT_SHORT_STEP on average.
  */
 #ifndef CYG_RUNTIME_COHORT_H
 #define CYG_RUNTIME_COHORT_H
 
 #include "runtime/sched.h"
 
-#define CYGRT_COHORT_END (500 * CYG_MICROSECOND)
+#define CYGRT_SHORT_STEP (25 * CYG_MICROSECOND)
 
 static inline bool cygrt_cohort_waits(struct p *p) {
     uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
@@ -35,17 +35,17 @@ static inline bool cygrt_cohort_only(struct p *p) {
 static inline void cygrt_cohort_set(struct p *p) { p->cohort = atomic_load_explicit(&p->tail, memory_order_relaxed); }
 
 /* park.c: goes to the end of the cohort. */
-void cygrt_turn(struct m *m, bool soon);
+void cygrt_turn(struct m *m, bool if_short);
 
-static inline __attribute__((always_inline)) void cygrt_turn_if_others(bool soon) {
+static inline __attribute__((always_inline)) void cygrt_turn_if_others(bool if_short) {
     struct m *m = cygrt_m();
     struct p *p = CYG_LIKELY(m != NULL) ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
-    if (CYG_LIKELY(p != NULL) && cygrt_cohort_waits(p)) cygrt_turn(m, soon);
+    if (CYG_LIKELY(p != NULL) && cygrt_cohort_waits(p)) cygrt_turn(m, if_short);
 }
 
 /* Lets the others of the cohort, if there are any, come to where this goroutine is. Outside goroutines, and while it is pinned: no
  * effect. The caller holds no lock that they may want. */
 static inline void cygrt_take_turn(void) { cygrt_turn_if_others(false); }
-static inline void cygrt_take_turn_soon(void) { cygrt_turn_if_others(true); }
+static inline void cygrt_take_turn_if_short(void) { cygrt_turn_if_others(true); }
 
 #endif

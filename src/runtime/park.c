@@ -93,11 +93,16 @@ static inline __attribute__((always_inline)) void yield(struct m *m, struct g *g
     cygrt_exit(m);
 }
 
-void cygrt_turn(struct m *m, bool soon) {
+/* Whether the steps since the last poll were short, this one included. */
+static inline bool short_steps(struct p *p) {
+    uint32_t steps = atomic_load_explicit(&p->tick, memory_order_relaxed) - p->polled_tick;
+    return cyg_now() - p->polled_at <= (cyg_duration)steps * CYGRT_SHORT_STEP;
+}
+
+void cygrt_turn(struct m *m, bool if_short) {
     struct g *g = m->curg;
     struct p *p = atomic_load_explicit(&m->p, memory_order_relaxed);
-    if (!g || g->pins) return;
-    if (soon && cyg_now() - atomic_load_explicit(&p->last_poll, memory_order_relaxed) > CYGRT_COHORT_END) return;
+    if (!g || g->pins || (if_short && !short_steps(p))) return;
     CYGRT_COUNT(p->n_turn);
     yield(m, g, AFTER_TURN);
 }

@@ -194,6 +194,8 @@ struct p {
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
     cyg_time slice_start;
     cyg_time poll_due;
+    cyg_time polled_at;         /* when its M last polled, whosever descriptors, */
+    uint32_t polled_tick;       /* and the tick then */
     uint32_t clock_left;        /* dispatches until the clock is read */
     _Atomic uint32_t clock_old; /* sysmon: a tick has passed, read it at the next dispatch */
     _Atomic uint32_t tick;      /* dispatches; others read it to see progress */

@@ -112,6 +112,8 @@ void cygrt_poll(struct p *p, struct p *target, cyg_time until) {
     atomic_store_explicit(&p->now, now, memory_order_relaxed);
     atomic_store_explicit(&target->last_poll, now, memory_order_relaxed);
     cyg_spin_unlock(&target->poll_lock);
+    p->polled_at = now;
+    p->polled_tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
     if (p == target) p->poll_due = now + CYGRT_POLL_EVERY;
     CYGRT_COUNT(p->n_poll);
     CYGRT_PROBE3(poll, p->id, target->id, n);

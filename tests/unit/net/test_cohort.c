@@ -79,8 +79,12 @@ static void long_messages_stay_in_the_cache(void) {
 static void on_one_p(void (*body)(void)) { rt_run(&(cyg_runtime_opts){.maxprocs = 1}, body); }
 
 static void test_all_have_read_before_any_goes_on(void **state) { (void)state, on_one_p(all_read_first); }
-static void test_no_turn_is_given_to_a_goroutine_from_elsewhere(void **state) { (void)state, on_one_p(others_are_not_let_past); }
-static void test_who_has_read_much_goes_on_at_once(void **state) { (void)state, on_one_p(long_messages_stay_in_the_cache); }
+static void test_no_turn_is_given_to_a_goroutine_from_elsewhere(void **state) {
+    (void)state, on_one_p(others_are_not_let_past);
+}
+static void test_who_has_read_much_goes_on_at_once(void **state) {
+    (void)state, on_one_p(long_messages_stay_in_the_cache);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
