@@ -2,9 +2,9 @@
 #include "cyg.h"
 
 /* `count` timers of which all but the last `idle` are pending; those are added, then as many others stopped. One a goroutine,
- * and a goroutine for each P. */
+ * and a goroutine for each P; far enough apart that they share no cache lines, as in prim.go, where each is an allocation of its P. */
 struct timer_set {
-    cyg_timer **timers;
+    _Alignas(128) cyg_timer **timers;
     long count, idle;
     uint64_t random;
 };
@@ -73,7 +73,7 @@ static double median(int64_t ns[CHURNS]) {
 
 void timers(void) {
     int procs = (int)cyg_procs();
-    if (!(sets = calloc((size_t)procs, sizeof *sets))) must(CYG_ENOMEM);
+    if (!(sets = aligned_alloc(_Alignof(struct timer_set), (size_t)procs * sizeof *sets))) must(CYG_ENOMEM);
     together(procs, set_up, procs);
     int64_t adding[CHURNS], stopping[CHURNS];
     for (int round = 0; round < CHURNS; round++) {
