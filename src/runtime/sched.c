@@ -64,15 +64,25 @@ void cygrt_maybe_wake(struct p *p) {
     if (cygrt_queue_len(p) > WAKE_DEPTH) cygrt_wake_one();
 }
 
+static cyg_time read_clock(struct p *p) {
+    cyg_time now = cyg_now();
+    p->clock_left = CYGRT_CLOCK_EVERY;
+    atomic_store_explicit(&p->now, now, memory_order_relaxed);
+    return now;
+}
+
 /* Goroutines that are started together may compute for long; with a CPU idle they should not wait for sysmon's tick. Looked at
  * once in START_LOOK: if what ran here since the last look took WAKE_AGE on average, so may these. Short ones are left to
- * wake_for_old. */
+ * wake_for_old. The P's reading of the clock may be as old as the last few that ran here, which is what is asked; it is read anew,
+ * unless so many have run that the answer could only be no. */
 void cygrt_wake_for_start(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     if (cygrt_queue_len(p) == 0 || atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
-    cyg_time now = cygrt_p_now(p), since = now - p->start_look;
-    if (since < START_LOOK || atomic_load_explicit(&s->nspinning, memory_order_relaxed) != 0) return;
     uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed), ran = tick - p->start_tick;
+    cyg_time now = cygrt_p_now(p);
+    if (now - p->start_look < START_LOOK && ran * WAKE_AGE < START_LOOK) now = read_clock(p);
+    cyg_time since = now - p->start_look;
+    if (since < START_LOOK || atomic_load_explicit(&s->nspinning, memory_order_relaxed) != 0) return;
     p->start_look = now;
     p->start_tick = tick;
     if (since > ran * WAKE_AGE) (void)cygrt_wake_one();
@@ -129,13 +139,6 @@ void cygrt_enqueue(struct cygrt_task *t, bool next) {
 }
 
 /* ---- the next one of the P's own --------------------------------------------------------------------------------- */
-
-static cyg_time read_clock(struct p *p) {
-    cyg_time now = cyg_now();
-    p->clock_left = CYGRT_CLOCK_EVERY;
-    atomic_store_explicit(&p->now, now, memory_order_relaxed);
-    return now;
-}
 
 static CYG_COLD cyg_time clock_due(struct p *p) {
     atomic_store_explicit(&p->clock_old, 0, memory_order_relaxed);

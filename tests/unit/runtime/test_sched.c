@@ -314,36 +314,57 @@ static void test_idle_process_makes_next_to_no_system_calls(void **state) {
 
 static void note_run(void *arg) { ADD(*(int *)arg, 1); }
 
-/* The wake-up must come from the start itself: between the two counts the starter does not park. What ran before is set to look long. */
-static int start_two(void *arg) {
+/* What ran here before is set to look long. */
+static void look_long(struct p *p) { p->start_look = cygrt_p_now(p) - CYG_SECOND; }
+
+/* The clock is read at dispatches: for the P this goroutine has taken no time yet. */
+static void be_long(struct p *p) {
+    p->start_look = cygrt_p_now(p);
+    for (cyg_time end = cyg_now() + CYG_MILLISECOND; cyg_now() < end;) {}
+}
+
+/* The wake-up must come from the start itself: between the two counts the starter does not park. */
+static int start_two(int *arg, void (*before_that)(struct p *)) {
     WAIT_FOR(atomic_load(&cygrt_sched.nidle) > 0 && atomic_load(&cygrt_sched.nspinning) == 0);
     struct p *p = cygrt_m()->p;
-    p->start_look = cygrt_p_now(p) - CYG_SECOND;
     p->start_tick = atomic_load(&p->tick);
+    before_that(p);
     uint64_t before = atomic_load(&cygrt_sched.n_wake);
     GO(note_run, arg);
     GO(note_run, arg);
     uint64_t woken = atomic_load(&cygrt_sched.n_wake) - before;
-    WAIT_FOR(LOAD(*(int *)arg) == 2);
+    WAIT_FOR(LOAD(*arg) == 2);
     return (int)woken;
 }
+static int start_two_where_it_looks_long(void *arg) { return start_two(arg, look_long); }
+static int start_two_after_long(void *arg) { return start_two(arg, be_long); }
 
-static void test_two_started_where_goroutines_run_long_wake_an_idle_p(void **state) {
-    (void)state;
+/* Another thread may be about to sleep or spin just then: some rounds may not wake, all of them cannot. */
+static void check_that_starts_wake(int (*round)(void *)) {
     CHECK_EQ(cyg_runtime_start(&(cyg_runtime_opts){.maxprocs = 4}), 0);
     int woken = 0;
-    /* Another thread may be about to sleep or spin just then: some rounds may not wake, all of them cannot. */
     for (int i = 0; i < 50 && !woken; i++) {
         int both = 0;
-        woken = cyg_call(start_two, &both);
+        woken = cyg_call(round, &both);
     }
     CHECK_EQ(cyg_runtime_stop(), 0);
     CHECK(woken > 0);
 }
 
+static void test_two_started_where_goroutines_run_long_wake_an_idle_p(void **state) {
+    (void)state;
+    check_that_starts_wake(start_two_where_it_looks_long);
+}
+
+static void test_two_started_by_one_that_has_run_long_wake_an_idle_p(void **state) {
+    (void)state;
+    check_that_starts_wake(start_two_after_long);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_started_where_goroutines_run_long_wake_an_idle_p),
+        cmocka_unit_test(test_two_started_by_one_that_has_run_long_wake_an_idle_p),
         cmocka_unit_test(test_ping_pong_pair_does_not_starve_a_third),
         cmocka_unit_test(test_woken_goroutine_runs_next),
         cmocka_unit_test(test_full_local_queue_spills_and_all_run),
