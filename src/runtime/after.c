@@ -15,12 +15,12 @@
  * It is freed by whoever makes POOL_FREE, HELD, QUEUED and ENTRY all none.
  *
  * Who changes what: the lock of P's heap guards the body (but for the task while QUEUED) and the state, with two exceptions:
- * without any lock stop takes ARMED and AGAIN away, and release HELD. So under the lock a timer may die at any time but not come to
- * life, and each change is a compare-and-swap: the one that takes ARMED, stop's or firing's, has won. Under its P's lock a timer
- * that is POOL_FREE is changed by nobody else.
+ * without any lock stop takes ARMED and AGAIN away, and release HELD, for POOL_FREE if it is sent to the P. So under the lock a timer
+ * may die at any time but not come to life, and each change is a compare-and-swap: the one that takes ARMED, stop's or firing's, has
+ * won. Under its P's lock a timer that is POOL_FREE is changed by nobody else.
  *
  * Reset to a later time only stores the time: the entry comes to the top early and moves. Reset to an earlier one adds an entry.
- * A timer that is released stopped keeps its entries, and the next one that is added on its P is this one, reset.
+ * A timer that is released stopped keeps its entries, and one that is added on its P later is this one, reset.
  */
 #include "base/fatal.h"
 #include "base/spin.h"
@@ -130,6 +130,7 @@ static void forget_entry(struct p *p, struct cyg_timer *t, cyg_time when) {
 static bool sweep(struct p *p) {
     struct cygrt_heap_entry *e = p->timers;
     uint32_t n = p->ntimers, kept = 0;
+    after_unpack(p);
     for (uint32_t i = 0; i < n; i++) {
         if (i + SWEEP_AHEAD < n) __builtin_prefetch((void *)(e[i + SWEEP_AHEAD].ref & ~HEAP_TRACKED), 1);
         if (!heap_tracked(e[i].ref)) {
@@ -269,7 +270,13 @@ int cyg_after_func(cyg_duration d, void (*fn)(void *), void *arg, cyg_timer **ou
     return 0;
 }
 
+/* Nearly always it is armed. Then nothing is read first: a word that another CPU had last would have to come once to be read and
+ * once more to be written. */
 bool cyg_timer_stop(cyg_timer *t) {
+    if (CYG_LIKELY(atomic_fetch_and_explicit(&t->state, (word)~ARMED, memory_order_acq_rel) & ARMED)) {
+        count_stopped();
+        return true;
+    }
     word s = get(t);
     do {
         need_live(s);
@@ -317,17 +324,41 @@ bool cyg_timer_reset(cyg_timer *t, cyg_duration d) {
     }
 }
 
-/* Most timers are released stopped, on the P where they were added, with an entry: the next that is added there will do with it.
- * Without waiting: a sweep holds the lock for long. */
+enum {
+    ALL_LIFE = ARMED | QUEUED | AGAIN | HELD | ENTRY,
+    STOPPED_WITH_ENTRY = HELD | ENTRY,
+    OF_ENTRIES = CURRENT | ENTRY | MORE | P_MASK
+};
+
+/* Without the lock of the heap that has t's entries: a sweep there may take them out meanwhile. */
+static bool send(struct p *p, struct cyg_timer *t, word s) {
+    struct p *to = p_of(s);
+    if (!after_may_send(p, to)) return false;
+    do {
+        if ((s & ALL_LIFE) != STOPPED_WITH_ENTRY) return false;
+    } while (!change(t, &s, POOL_FREE | (s & OF_ENTRIES)));
+    after_send(p, to, t);
+    return true;
+}
+
+/* Most timers are released stopped, with an entry: the next that is added on the P where they were will do with it. Without waiting: a
+ * sweep holds the lock for long. */
 static bool keep(struct cyg_timer *t, word s) {
-    const word all = ARMED | QUEUED | AGAIN | HELD | ENTRY, stopped = HELD | ENTRY;
-    if ((s & all) != stopped) return false;
+    if ((s & ALL_LIFE) != STOPPED_WITH_ENTRY) return false;
     struct m *m = cygrt_m();
     struct p *p = m ? atomic_load_explicit(&m->p, memory_order_relaxed) : NULL;
-    if (!p || p_of(s) != p || !cyg_spin_trylock(&p->tlock)) return false;
-    s = get(t);
-    bool kept = (s & all) == stopped && after_keep(p, t, s & (CURRENT | ENTRY | MORE | P_MASK));
-    cyg_spin_unlock(&p->tlock);
+    if (!p) return false;
+    bool kept;
+    if (p_of(s) != p) {
+        struct cygrt_visit v = cygrt_visit_begin(); /* the parcels are the owner's */
+        kept = v.p && v.p != p_of(s) && send(v.p, t, s);
+        cygrt_visit_end(v);
+    } else {
+        if (!cyg_spin_trylock(&p->tlock)) return false;
+        s = get(t);
+        kept = (s & ALL_LIFE) == STOPPED_WITH_ENTRY && after_keep(p, t, s & OF_ENTRIES);
+        cyg_spin_unlock(&p->tlock);
+    }
     return kept;
 }
 

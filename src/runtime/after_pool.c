@@ -4,7 +4,10 @@
  * run. Nothing is given back while the runtime runs.
  *
  * A stack holds numbers, in blocks: linked through the timers, each of a million that have just been stopped would be a cache miss
- * when it is put there and another one when it is taken; of numbers the next few are known, and fetched early. */
+ * when it is put there and another one when it is taken; of numbers the next few are known, and fetched early.
+ *
+ * A goroutine that moves releases its timers on another P than that whose heap has their entries. They go there in parcels; left to a
+ * sweep, they would leave the P that they were added on without any, and fresh memory is what costs most. */
 #include "runtime/after_pool.h"
 #include "base/spin.h"
 
@@ -15,12 +18,21 @@
 #define WORTH_TAKING 1024 /* free timers of another P */
 #define HUGE_FROM 4 /* chunks after which huge pages are asked for: a small program's memory is not to grow by them */
 #define FETCH_AHEAD 8
-#define BLOCK 1021 /* numbers: a block is a page */
+#define BLOCK 1021     /* numbers: a block is a page */
+#define UNDER_WAY 2048 /* numbers in all parcels of a P, about, as long as a parcel holds PARCEL_MIN */
+#define PARCEL_MIN 16
+#define PARCEL_MAX 253 /* a kibibyte */
 
 struct cygrt_timer_block {
     struct cygrt_timer_block *below;
     uint32_t n;
     uint32_t numbers[BLOCK];
+};
+
+struct cygrt_timer_parcel {
+    struct cygrt_timer_parcel *next;
+    uint32_t n, size;
+    uint32_t numbers[];
 };
 
 static struct {
@@ -36,7 +48,7 @@ static struct {
 _Static_assert(POOL_TIMERS <= 1 << NUMBER_BITS && POOL_CHUNKS <= 1 << (32 - NUMBER_BITS), "numbers are too short");
 
 static uint32_t number_of(const struct cyg_timer *t) {
-    struct after_chunk *c = after_chunk(t);
+    const struct after_chunk *c = after_chunk(t);
     return c->number << NUMBER_BITS | (uint32_t)(t - c->timers);
 }
 
@@ -50,7 +62,7 @@ static void set_free(struct cyg_timer *t, uint16_t entries) {
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------------ */
 
-static bool push(struct cygrt_timer_stack *s, struct cygrt_timer_block **spare, struct cyg_timer *t) {
+static bool push_number(struct cygrt_timer_stack *s, struct cygrt_timer_block **spare, uint32_t number) {
     struct cygrt_timer_block *b = s->top;
     if (CYG_UNLIKELY(!b || b->n == BLOCK)) {
         if ((b = *spare))
@@ -61,8 +73,12 @@ static bool push(struct cygrt_timer_stack *s, struct cygrt_timer_block **spare, 
         b->n = 0;
         s->top = b;
     }
-    b->numbers[b->n++] = number_of(t);
+    b->numbers[b->n++] = number;
     return true;
+}
+
+static bool push(struct cygrt_timer_stack *s, struct cygrt_timer_block **spare, const struct cyg_timer *t) {
+    return push_number(s, spare, number_of(t));
 }
 
 static void fetch(uint32_t number) {
@@ -147,6 +163,10 @@ _Static_assert(POOL_TIMERS % RUN == 0, "runs do not end with the chunk");
 
 struct cyg_timer *after_alloc(struct p *p) {
     struct cyg_timer *t = pop(&p->tstopped, &p->tspare);
+    if (!t) {
+        after_unpack(p);
+        t = pop(&p->tstopped, &p->tspare);
+    }
     while (!t) {
         if ((t = pop(&p->tfree, &p->tspare)))
             __atomic_store_n(&p->ntfree, p->ntfree - 1, __ATOMIC_RELAXED);
@@ -158,7 +178,7 @@ struct cyg_timer *after_alloc(struct p *p) {
     return t;
 }
 
-/* One that no memory can be had for to remember it is of no use until the runtime stops. */
+/* One that no memory can be had for to remember it is of no use until the runtime stops; so in after_unpack. */
 void after_free(struct p *p, struct cyg_timer *t) {
     set_free(t, 0);
     if (push(&p->tfree, &p->tspare, t)) __atomic_store_n(&p->ntfree, p->ntfree + 1, __ATOMIC_RELAXED);
@@ -182,6 +202,50 @@ void after_swept(struct p *p) {
     p->tfree.top = p->tstopped.top;
     p->tstopped.top = NULL;
     __atomic_store_n(&p->ntfree, p->ntfree + n, __ATOMIC_RELAXED);
+}
+
+static CYG_COLD struct cygrt_timer_parcel *new_parcel(void) {
+    uint32_t size = UNDER_WAY / cygrt_sched.nprocs;
+    size = size < PARCEL_MIN ? PARCEL_MIN : size > PARCEL_MAX ? PARCEL_MAX : size;
+    struct cygrt_timer_parcel *c = malloc(sizeof *c + size * sizeof c->numbers[0]);
+    if (c) *c = (struct cygrt_timer_parcel){.size = size};
+    return c;
+}
+
+bool after_may_send(struct p *p, struct p *to) {
+    if (CYG_UNLIKELY(!p->tparcels) && !(p->tparcels = calloc(cygrt_sched.nprocs, sizeof(struct cygrt_timer_parcel *))))
+        return false;
+    struct cygrt_timer_parcel **c = &p->tparcels[to->id];
+    return CYG_LIKELY(*c != NULL) || (*c = new_parcel());
+}
+
+void after_send(struct p *p, struct p *to, const struct cyg_timer *t) {
+    struct cygrt_timer_parcel *c = p->tparcels[to->id];
+    c->numbers[c->n++] = number_of(t);
+    if (CYG_LIKELY(c->n < c->size)) return;
+    p->tparcels[to->id] = NULL;
+    c->next = atomic_load_explicit(&to->tinbox, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&to->tinbox, &c->next, c, memory_order_release, memory_order_relaxed)) {}
+}
+
+void after_unpack(struct p *p) {
+    if (!atomic_load_explicit(&p->tinbox, memory_order_relaxed)) return;
+    struct cygrt_timer_parcel *c = atomic_exchange_explicit(&p->tinbox, NULL, memory_order_acquire), *next;
+    for (; c; c = next) {
+        next = c->next;
+        while (c->n && push_number(&p->tstopped, &p->tspare, c->numbers[c->n - 1])) c->n--;
+        free(c);
+    }
+}
+
+static void free_parcels(struct p *p) {
+    for (unsigned i = 0; p->tparcels && i < cygrt_sched.nprocs; i++) free(p->tparcels[i]);
+    free(p->tparcels);
+    p->tparcels = NULL;
+    for (struct cygrt_timer_parcel *c = atomic_exchange(&p->tinbox, NULL), *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
 }
 
 void after_free_unlocked(struct cyg_timer *t) {
@@ -218,6 +282,7 @@ void after_drop_all(uint16_t keep) {
         free_blocks(&p->tstopped.top);
         free_blocks(&p->tfree.top);
         free_blocks(&p->tspare);
+        free_parcels(p);
     }
     free_blocks(&pool.free.top);
     if (!any_held(keep)) {

@@ -59,6 +59,14 @@ void after_free(struct p *p, struct cyg_timer *t);
 bool after_keep(struct p *p, struct cyg_timer *t, uint16_t entries);
 void after_swept(struct p *p); /* there are no such entries any more */
 
+/* The same for a timer of whose entries another P's heap has some, by the owner of p, where it was released, without any lock: it goes
+ * there in a parcel, when that is full. First it is asked whether there is one; the caller makes the word what after_keep would. */
+bool after_may_send(struct p *p, struct p *to);
+void after_send(struct p *p, struct p *to, const struct cyg_timer *t);
+
+/* Under p's tlock. What has come in parcels by now is kept like the others; before a sweep, which takes the entries of all of them. */
+void after_unpack(struct p *p);
+
 /* Without any lock; also when the runtime has stopped. */
 void after_free_unlocked(struct cyg_timer *t);
 

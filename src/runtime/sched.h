@@ -171,6 +171,7 @@ struct cygrt_heap_entry {
 };
 
 struct cygrt_timer_block;
+struct cygrt_timer_parcel;
 struct cygrt_timer_stack {
     struct cygrt_timer_block *top;
 };
@@ -211,8 +212,9 @@ struct p {
     uint32_t start_tick;
     cyg_time sampled_at;
     uint64_t next_goid, end_goid; /* block of goroutine numbers */
-    _Atomic(struct m *) m;        /* who runs it; NULL while it changes hands */
-    struct p *orphan_next;        /* guarded by sched.lock */
+    struct cygrt_timer_parcel **tparcels; /* for each P whose timers were released here (after_pool.h); NULL until there are any */
+    _Atomic(struct m *) m;                /* who runs it; NULL while it changes hands */
+    struct p *orphan_next;                /* guarded by sched.lock */
 
     /* timers: guarded by tlock; timer_min, ntimers, pending and ntfree may be read without */
     _Alignas(CYGRT_CACHELINE) uint32_t tlock;
@@ -228,6 +230,7 @@ struct p {
     uint32_t sweep_wait; /* additions until the next look at how many entries are dead */
     bool sweep_useless;  /* the last look found many, but not here */
     struct cygrt_arm_clock arm_clock;
+    _Alignas(CYGRT_CACHELINE) _Atomic(struct cygrt_timer_parcel *) tinbox; /* filled by other Ps, without the lock */
 
     /* poller */
     _Alignas(CYGRT_CACHELINE) uint32_t poll_lock; /* who polls epfd */

@@ -318,6 +318,45 @@ RT_TEST(test_a_timer_added_after_one_was_released_takes_its_entry) {
     CHECK(entries() < before + 16);
 }
 
+enum { LENT = CYGRT_SWEEP_MIN / 4 };
+
+static void release_lent(void *arg) {
+    cyg_timer **lent = arg;
+    for (int i = 0; i < LENT; i++) {
+        CHECK(cyg_timer_stop(lent[i]));
+        cyg_timer_release(lent[i]);
+    }
+    STORE(ended, 1);
+}
+
+/* Adds, lets another P release what was added, and adds as many. False: one P did it all, or this goroutine has moved. */
+static bool add_lend_add(uint32_t *grown) {
+    cyg_timer *lent[LENT];
+    const struct p *p = cygrt_m()->p;
+    STORE(ended, 0);
+    for (int i = 0; i < LENT; i++) lent[i] = after(CYG_HOUR, fire, NULL);
+    uint32_t before = entries();
+    GO(release_lent, lent);
+    for (cyg_time end = cyg_now() + 5 * CYG_MILLISECOND; !LOAD(ended) && cyg_now() < end;) {} /* keeps its P busy */
+    bool other = LOAD(ended);
+    WAIT_FOR(LOAD(ended));
+    for (int i = 0; i < LENT; i++) lent[i] = after(CYG_HOUR, fire, NULL);
+    *grown = entries() - before;
+    other = other && cygrt_m()->p == p;
+    for (int i = 0; i < LENT; i++) {
+        CHECK(cyg_timer_stop(lent[i]));
+        cyg_timer_release(lent[i]);
+    }
+    return other;
+}
+
+RT_TEST(test_timers_released_on_another_p_are_used_again_where_their_entries_are) {
+    uint32_t grown = 0;
+    if (cyg_procs() == 1) return;
+    for (cyg_time end = cyg_now() + RT_DEADLINE; !add_lend_add(&grown);) CHECK(cyg_now() < end);
+    CHECK(grown < LENT / 2); /* all but those that wait for others to go with */
+}
+
 /* ---- sweeps ------------------------------------------------------------------------------------------------------------ */
 
 static int fired_by_id[40000];
@@ -532,6 +571,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_earlier_and_earlier_without_end),
     cmocka_unit_test(test_timers_used_again_fire_for_their_last_user),
     cmocka_unit_test(test_a_timer_added_after_one_was_released_takes_its_entry),
+    cmocka_unit_test(test_timers_released_on_another_p_are_used_again_where_their_entries_are),
     cmocka_unit_test(test_sweep_keeps_the_live_among_the_dead),
     cmocka_unit_test(test_sweep_among_sleepers),
     cmocka_unit_test(test_dead_timers_are_bounded),
