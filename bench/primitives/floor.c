@@ -1,8 +1,16 @@
-/* floor.c: what changing stacks costs and nothing else: no queue, no clock, no fairness. usage: floor MODE
+/* floor.c: what the machine asks and nothing else: no queue, no clock, no fairness. usage: floor MODE
  *
  * Two stacks switch to each other, saving what the ABI says a call preserves. `switch_jump` leaves by pop and indirect jump;
- * `switch_ret` by ret, whose target the return predictor guesses wrong every time. */
+ * `switch_ret` by ret, whose target the return predictor guesses wrong every time.
+ *
+ * `line`: a cache line goes from CPU 0 to CPU 1 and back. A host may place the two of a guest beside each other or not, and
+ * elsewhere a moment later; what two Ps share costs accordingly. */
+#define _GNU_SOURCE
 #include "sample.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 enum { STACK_BYTES = 65536 };
 
@@ -72,8 +80,39 @@ static int64_t by_ret(long n) {
     return now_ns() - begin;
 }
 
+static struct {
+    _Alignas(128) _Atomic long turn;
+    _Alignas(128) long n;
+} ball;
+
+/* Even turns are CPU 0's. */
+static void *play(void *arg) {
+    long me = (long)(intptr_t)arg;
+    cpu_set_t cpu;
+    CPU_ZERO(&cpu);
+    CPU_SET((size_t)me, &cpu);
+    if (pthread_setaffinity_np(pthread_self(), sizeof cpu, &cpu) != 0) exit(1);
+    for (long i = me; i < ball.n; i += 2) {
+        while (atomic_load_explicit(&ball.turn, memory_order_acquire) != i) {}
+        atomic_store_explicit(&ball.turn, i + 1, memory_order_release);
+    }
+    return NULL;
+}
+
+static int64_t line(long n) {
+    pthread_t other;
+    atomic_store(&ball.turn, 0);
+    ball.n = n;
+    int64_t begin = now_ns();
+    if (pthread_create(&other, NULL, play, (void *)(intptr_t)1) != 0) exit(1);
+    (void)play(NULL);
+    pthread_join(other, NULL);
+    return now_ns() - begin;
+}
+
 int main(int argc, char **argv) {
-    static const struct sample_mode modes[] = {{"switch_jump", by_jump}, {"switch_ret", by_ret}, {NULL, NULL}};
+    static const struct sample_mode modes[] = {
+        {"switch_jump", by_jump}, {"switch_ret", by_ret}, {"line", line}, {NULL, NULL}};
     const struct sample_mode *mode = find_mode(modes, argc, argv);
     if (!mode) return fprintf(stderr, "usage: floor MODE\n"), 2;
     print_calibrated(mode->name, mode->fn);
