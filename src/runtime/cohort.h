@@ -23,18 +23,22 @@
 
 static inline bool cygrt_cohort_waits(struct p *p) {
     uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
-    return tail == p->cohort && tail != atomic_load_explicit(&p->head, memory_order_relaxed);
+    return tail == atomic_load_explicit(&p->cohort, memory_order_relaxed) &&
+           tail != atomic_load_explicit(&p->head, memory_order_relaxed);
 }
 
 /* Nobody but the cohort stands in the ring: what a poll adds belongs to it. */
 static inline bool cygrt_cohort_only(struct p *p) {
     uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
-    return tail == p->cohort || tail == atomic_load_explicit(&p->head, memory_order_relaxed);
+    return tail == atomic_load_explicit(&p->cohort, memory_order_relaxed) ||
+           tail == atomic_load_explicit(&p->head, memory_order_relaxed);
 }
 
-static inline void cygrt_cohort_set(struct p *p) { p->cohort = atomic_load_explicit(&p->tail, memory_order_relaxed); }
+static inline void cygrt_cohort_set(struct p *p) {
+    atomic_store_explicit(&p->cohort, atomic_load_explicit(&p->tail, memory_order_relaxed), memory_order_relaxed);
+}
 
-/* park.c: goes to the end of the cohort. */
+/* park.c: goes to the end of the cohort. What was seen before may have changed: the P may be another M's by now. */
 void cygrt_turn(struct m *m, bool if_short);
 
 static inline __attribute__((always_inline)) void cygrt_turn_if_others(bool if_short) {

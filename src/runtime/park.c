@@ -83,8 +83,8 @@ int cyg_sleep(cyg_duration d) {
     return cygrt_ctx_err(g);
 }
 
+/* The caller has entered the runtime. */
 static inline __attribute__((always_inline)) void yield(struct m *m, struct g *g, uint8_t after) {
-    (void)cygrt_enter(m);
     atomic_store_explicit(&g->status, G_RUNNABLE, memory_order_relaxed);
     g->reason = CYGRT_R_YIELD;
     g->after = after;
@@ -94,15 +94,19 @@ static inline __attribute__((always_inline)) void yield(struct m *m, struct g *g
 }
 
 /* Whether the steps since the last poll were short, this one included. */
-static inline bool short_steps(struct p *p) {
+static inline bool short_steps(const struct p *p) {
     uint32_t steps = atomic_load_explicit(&p->tick, memory_order_relaxed) - p->polled_tick;
     return cyg_now() - p->polled_at <= (cyg_duration)steps * CYGRT_SHORT_STEP;
 }
 
 void cygrt_turn(struct m *m, bool if_short) {
     struct g *g = m->curg;
-    struct p *p = atomic_load_explicit(&m->p, memory_order_relaxed);
-    if (!g || g->pins || (if_short && !short_steps(p))) return;
+    if (!g || g->pins) return;
+    struct p *p = cygrt_enter(m);
+    if (!p || (if_short && !short_steps(p))) {
+        cygrt_exit(m);
+        return;
+    }
     CYGRT_COUNT(p->n_turn);
     yield(m, g, AFTER_TURN);
 }
@@ -114,5 +118,6 @@ void cyg_yield(void) {
         sched_yield();
         return;
     }
+    (void)cygrt_enter(m);
     yield(m, g, AFTER_YIELD);
 }

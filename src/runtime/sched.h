@@ -189,7 +189,7 @@ struct p {
     _Atomic uint32_t tail;
     _Atomic(struct cygrt_task *) next_slot; /* woken last: runs next, within the waker's slice */
     unsigned id;
-    uint32_t cohort; /* the owner's. When it is the tail, all that stands in the ring is of one cohort: cohort.h */
+    _Atomic uint32_t cohort; /* the owner's. When it is the tail, all that stands in the ring is of one cohort: cohort.h */
 
     /* the owner's; the first cache line is what each dispatch and enqueueing touches */
     _Alignas(CYGRT_CACHELINE) _Atomic int64_t now; /* clock at the last dispatch or poll; sysmon and helpers read it */
