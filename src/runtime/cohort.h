@@ -24,7 +24,8 @@
 static inline bool cygrt_cohort_waits(struct p *p) {
     uint32_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
     return tail == atomic_load_explicit(&p->cohort, memory_order_relaxed) &&
-           tail != atomic_load_explicit(&p->head, memory_order_relaxed);
+           tail != atomic_load_explicit(&p->head, memory_order_relaxed) &&
+           !atomic_load_explicit(&p->next_slot, memory_order_relaxed); /* who was started or woken by this one would run first */
 }
 
 /* Nobody but the cohort stands in the ring: what a poll adds belongs to it. */

@@ -93,7 +93,7 @@ static inline __attribute__((always_inline)) void yield(struct m *m, struct g *g
     cygrt_exit(m);
 }
 
-/* Whether the steps since the last poll were short, this one included. */
+/* Whether the steps since the last poll were short; the first, which nobody had to wait for, is not counted. */
 static inline bool short_steps(const struct p *p) {
     uint32_t steps = atomic_load_explicit(&p->tick, memory_order_relaxed) - p->polled_tick;
     return cyg_now() - p->polled_at <= (cyg_duration)steps * CYGRT_SHORT_STEP;

@@ -74,7 +74,7 @@ static cyg_time read_clock(struct p *p) {
 /* Goroutines that are started together may compute for long; with a CPU idle they should not wait for sysmon's tick. Looked at
  * once in START_LOOK: if what ran here since the last look took WAKE_AGE on average, so may these. Short ones are left to
  * wake_for_old. The P's reading of the clock may be as old as the last few that ran here, which is what is asked; it is read anew,
- * unless so many have run that the answer could only be no. */
+ * unless many have run since the last look: then goroutines are short, most likely, and a later look will do. */
 void cygrt_wake_for_start(struct p *p) {
     struct cygrt_sched *s = &cygrt_sched;
     if (cygrt_queue_len(p) == 0 || atomic_load_explicit(&s->nidle, memory_order_relaxed) == 0) return;
@@ -219,14 +219,16 @@ void cygrt_finish_prev(struct m *m) {
         else
             enqueue_global(&g->task);
         return;
-    case AFTER_TURN:
+    case AFTER_TURN: {
         if (CYG_UNLIKELY(!p)) {
             enqueue_global(&g->task);
             return;
         }
+        bool only = cygrt_cohort_only(p); /* not when the end of a slice has put somebody there meanwhile */
         cygrt_queue_put(p, &g->task);
-        cygrt_cohort_set(p);
+        if (only) cygrt_cohort_set(p);
         return;
+    }
     case AFTER_GLOBAL: enqueue_global(&g->task); return;
     default: break;
     }

@@ -18,7 +18,8 @@ enum { CLIENTS = 3 };
 static struct {
     cyg_conn *client[CLIENTS];
     cyg_waitgroup all;     /* handlers that have yet to end: until then nobody reads answers */
-    cyg_duration work;     /* of the first handler */
+    cyg_duration work;     /* of the first handler, */
+    bool elsewhere;        /* or of a goroutine that it starts */
     int n;                 /* handlers so far */
     int answered[CLIENTS]; /* clients that had their answer when the i-th began, -1: not known */
     cyg_time began, sent, end[CLIENTS];
@@ -36,11 +37,24 @@ static int answered(void) {
     return some;
 }
 
+static void compute(void) {
+    while (cyg_now() - t.began < t.work) {}
+}
+
+static void work(void *arg) {
+    (void)arg;
+    compute();
+    cyg_waitgroup_done(&t.all);
+}
+
 static void handler(cyg_http_req *req, cyg_http_res *res, void *arg) {
     (void)req, (void)arg;
     int i = t.n++;
     t.answered[i] = answered();
-    while (i == 0 && cyg_now() - t.began < t.work) {}
+    if (i == 0 && t.elsewhere && cyg_go(work, NULL) == 0)
+        cyg_waitgroup_add(&t.all, 1);
+    else if (i == 0)
+        compute();
     t.end[i] = cyg_now();
     cyg_http_printf(res, 200, "text/plain", "ok\n");
     cyg_waitgroup_done(&t.all);
@@ -53,10 +67,11 @@ static bool all_idle(void) {
 }
 
 /* Requests on all connections at once. */
-static int one_poll(cyg_duration work) {
+static int one_poll(cyg_duration work, bool elsewhere) {
     CHECK(EVENTUALLY(all_idle()));
     t.n = 0;
     t.work = work;
+    t.elsewhere = elsewhere;
     cyg_waitgroup_add(&t.all, CLIENTS);
     t.began = cyg_now();
     for (int i = 0; i < CLIENTS; i++) CHECK(put(t.client[i], GET) == 0);
@@ -94,7 +109,7 @@ static int with_server(int (*body)(void)) {
 static int short_work(void) {
     cyg_time until = cyg_now() + PATIENCE;
     do {
-        CHECK(one_poll(0) == 0);
+        CHECK(one_poll(0, false) == 0);
         if (no_order()) return 0;
     } while (t.end[CLIENTS - 1] - t.sent > SHORT && cyg_now() < until);
     for (int i = 0; i < CLIENTS; i++) CHECK(t.answered[i] == 0);
@@ -102,14 +117,24 @@ static int short_work(void) {
 }
 
 static int long_work(void) {
-    CHECK(one_poll(5 * CYG_MILLISECOND) == 0);
+    CHECK(one_poll(5 * CYG_MILLISECOND, false) == 0);
     if (no_order()) return 0;
     CHECK(t.answered[0] == 0 && t.answered[1] == 1 && t.answered[2] == 2);
     return 0;
 }
 
+/* The first answer leaves before what its handler has started. */
+static int started_work(void) {
+    CHECK(one_poll(5 * CYG_MILLISECOND, true) == 0);
+    if (no_order()) return 0;
+    CHECK(t.answered[0] == 0 && t.answered[1] >= 1);
+    return 0;
+}
+
 TEST(test_answers_leave_together) { return with_server(short_work); }
 TEST(test_an_answer_does_not_wait_for_long_work) { return with_server(long_work); }
+
+TEST(test_an_answer_does_not_wait_for_what_its_handler_has_started) { return with_server(started_work); }
 
 static int one_p(void **state) {
     (void)state;
@@ -120,6 +145,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_leave_together),
         cmocka_unit_test(test_an_answer_does_not_wait_for_long_work),
+        cmocka_unit_test(test_an_answer_does_not_wait_for_what_its_handler_has_started),
     };
     return cmocka_run_group_tests(tests, one_p, runtime_down);
 }
