@@ -1,14 +1,15 @@
 /* cohort.h: goroutines that one look at the network has woken do the same step one after the other.
  *
- * A server's goroutine reads a request, works on it, and writes an answer: three pieces of code, of which the kernel's two are
- * larger than a first-level cache. Run one goroutine after the other, and each piece is fetched anew for each of them. So who has
- * read lets the others read first, and who is about to write lets the others come to their write: each piece is passed by all of
- * them while it is there. (The idea is Larus's and Parkes's: cohort scheduling, 2002. What it gives: docs/internals/performance.md.)
+ * A server's goroutine reads a request, works on it, and writes an answer: three pieces of code, the kernel's and ours, which
+ * together are more than a first-level cache holds. Run one goroutine after the other, and each piece is fetched anew for each of
+ * them. So who has read lets the others read first, and who is about to write lets the others come to their write: each piece is
+ * passed by all of them while it is there. (The idea is Larus's and Parkes's: cohort scheduling, 2002. What it gives stands in
+ * docs/internals/performance.md.)
  *
  * A cohort is what stands in a P's ring when all of it came there from one poll or a later one, or has had its turn. As soon as
- * anybody else stands there, a goroutine that was woken by another, a new one, one that yields, there is no cohort, and nobody gives
- * his turn away: who computes for long is waited for once, as ever. Nothing that the poller wakes is run later because of this than
- * it would have been; only what follows its first step is. Thieves take members away, and in their rings there is no cohort.
+ * anybody else stands there or in the next slot (a goroutine that was woken by another, a new one, one that yields) there is no
+ * cohort, and nobody gives his turn away: who computes for long is waited for once, as ever. Nothing that the poller wakes begins
+ * later because of this; only what follows its first step is put off. Thieves take members away, and in their rings there is none.
  *
  * cygrt_take_turn is for after a step that is short by nature: a read. cygrt_take_turn_if_short is for after one that may be long, a
  * handler's work: an answer must not wait for what others compute. It gives the turn away only while the steps since the last poll
